@@ -1,0 +1,200 @@
+"""Train the shipped bundle: town scenes plus the hand-labelled orthophotos in ../shared/data, training parts only.
+
+    python scripts/train_shipped.py town --out WORK --count 120     # render town scenes once
+    python scripts/train_shipped.py train --out WORK --steps 3000   # resumes with --resume
+    python scripts/train_shipped.py export --out WORK               # → src/sealmap/model/shipped.sealmap
+
+The fixed splits of ../shared/data/README.md hold: Tallinn t15, t18, t36 and Flanders columns 704.. are never read
+here. Validation: Tallinn t08 and t30, Flanders columns 448-639 (with a gap of 32 to training).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sealmap.core.legend import IGNORE, ROOF_PAVED, Legend
+from sealmap.files.raster import read_raster
+from sealmap.model.bundle import save_bundle
+from sealmap.model.card import BandStatistics, ModelCard
+from sealmap.training.batches import Source
+from sealmap.training.loop import Progress, Trained, train
+from sealmap.training.recipes import Recipe, unet_lite0
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+TEST, VALIDATION = ("t15", "t18", "t36"), ("t08", "t30")
+BUNDLE = ROOT / "src" / "sealmap" / "model" / "shipped.sealmap"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenes:
+    """Whole scenes in memory as chips: (pixels_CHW uint8, label_HW) each."""
+
+    scenes: tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], ...]
+    gsd_m: float
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    legend: Legend = ROOF_PAVED
+    pixel_scale: float = 255.0
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def read(self, index: int, /) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return self.scenes[index]
+
+
+def tallinn(names: Sequence[str]) -> Scenes:
+    folder = DATA / "tallinn" / "labelled"
+    pairs = [(read_raster(folder / f"{n}.tif")[0][:3], read_raster(folder / f"{n}_truth.tif")[0][0]) for n in names]
+    return Scenes(scenes=tuple(pairs), gsd_m=0.2)
+
+
+def tallinn_names() -> list[str]:
+    return sorted(p.stem for p in (DATA / "tallinn" / "labelled").glob("t??.tif"))
+
+
+def flanders(start: int, stop: int, piece: int) -> Scenes:
+    """Columns of the Flanders scene, cut into pieces so that a draw picks a place evenly."""
+    image, _ = read_raster(DATA / "flanders" / "ortho.tif")
+    truth, _ = read_raster(DATA / "flanders" / "truth.tif")
+    image, label = image[:3, :, start:stop], truth[0, :, start:stop]
+    pairs = [(image[:, r : r + piece], label[r : r + piece]) for r in range(0, image.shape[1] - 191, piece)]
+    return Scenes(scenes=tuple(pairs), gsd_m=0.5)
+
+
+def render_town(folder: Path, count: int, first: int) -> None:
+    """Town windows of 640 px at 0.2 m: another seed, season, sun and camera each, kept as .npz."""
+    from sealmap.testing.town import Camera, TownSpec, plan_town, render_window  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(first, first + count):
+        if (folder / f"town{i:04}.npz").exists():
+            continue
+        rng = np.random.default_rng((77, i))
+        camera = Camera(
+            gains=tuple(float(v) for v in rng.uniform(0.85, 1.15, 4)),
+            gamma=float(rng.uniform(0.8, 1.25)),
+            saturation=float(rng.uniform(0.6, 1.3)),
+            haze=float(rng.uniform(0, 0.2)),
+            blur_px=float(rng.uniform(0.4, 1.1)),
+            noise=float(rng.uniform(0.5, 4)),
+        )
+        spec = TownSpec(
+            seed=1000 + i, width_m=512, height_m=512, sheet_m=512, gsd_m=0.2, rgbi=False, camera=camera,
+            season=str(rng.choice(["leaf_off", "summer", "autumn", "dry"], p=[0.5, 0.2, 0.15, 0.15])),
+            sun_azimuth_deg=float(rng.uniform(110, 250)), sun_elevation_deg=float(rng.uniform(22, 58)),
+        )  # fmt: skip
+        scene = plan_town(spec)
+        for k in range(4):
+            x = spec.origin[0] + float(rng.integers(0, 384))
+            y = spec.origin[1] + float(rng.integers(0, 384))
+            seen = render_window(scene, spec, (x, y, x + 128, y + 128))
+            np.savez_compressed(
+                folder / f"town{i:04}_{k}.npz", pixels=seen.pixels[:3], label=seen.truth
+            )
+        np.savez_compressed(folder / f"town{i:04}.npz", done=True)
+        print(i, spec.season, flush=True)  # noqa: T201
+
+
+def town(folder: Path) -> Scenes:
+    pairs = []
+    for path in sorted(folder.glob("town????_?.npz")):
+        with np.load(path) as found:
+            pairs.append((found["pixels"], found["label"]))
+    return Scenes(scenes=tuple(pairs), gsd_m=0.2)
+
+
+def sources(work: Path) -> tuple[list[Source], list[Source]]:
+    names = [n for n in tallinn_names() if n not in TEST + VALIDATION]
+    train_on = [
+        Source(chips=tallinn(names), weight=0.5),
+        Source(chips=flanders(0, 416, 192), weight=0.2),
+        Source(chips=town(work / "town"), weight=0.3),
+    ]
+    held_out = [Source(chips=tallinn(VALIDATION), weight=0.5), Source(chips=flanders(448, 640, 192), weight=0.5)]
+    return [s for s in train_on if len(s.chips)], held_out
+
+
+def recipe(steps: int) -> Recipe:
+    return replace(
+        unet_lite0(), gsd_m=0.2, patch=320, batch=6, steps=steps, warmup=100, ema=0.997, zoom=1.5, smoothing=0.05,
+        validate_every=150, workers=1,
+    )  # fmt: skip
+
+
+def statistics(train_on: Sequence[Source]) -> dict[str, BandStatistics]:
+    """Of all training pixels, sources weighted alike as in training."""
+    total = sum(s.weight for s in train_on)
+    found = {}
+    for b, band in enumerate(("red", "green", "blue")):
+        histogram = np.zeros(256)
+        for s in train_on:
+            counts = sum(np.bincount(p[b].ravel(), minlength=256) for p, _ in (s.chips.read(i) for i in range(len(s.chips))))
+            histogram += s.weight / total * counts / np.sum(counts)
+        level = np.arange(256) / 255
+        mean = float(histogram @ level)
+        std = float(np.sqrt(histogram @ (level - mean) ** 2))
+        bins = tuple(round(float(v), 6) for v in histogram.reshape(64, 4).sum(1))
+        found[band] = BandStatistics(mean=mean, std=std, histogram=bins)
+    return found
+
+
+def card_of(used: Recipe, result: Trained, train_on: Sequence[Source]) -> ModelCard:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    return ModelCard(
+        architecture=used.architecture, encoder=used.encoder, bands=("red", "green", "blue"),
+        mean=used.mean, std=used.std, gsd_m=0.2, gsd_range_m=(0.08, 0.6), legend=ROOF_PAVED, patch=512, halo=64,
+        statistics=statistics(train_on),
+        training={
+            "recipe": used.name,
+            "script": "scripts/train_shipped.py",
+            "commit": commit.stdout.strip(),
+            "encoder_weights": result.encoder_source,
+            "steps": used.steps, "patch": used.patch, "batch": used.batch, "seed": used.seed,
+            "seconds": round(result.seconds),
+            "iou_sealed_validation": round(result.iou_sealed, 4),
+            "data": [
+                "Tallinn orthophoto, Estonian Land Board, 0.2 m, hand-labelled for this project (training tiles)",
+                "Flanders orthophoto 2025, Digitaal Vlaanderen, 0.5 m, hand-labelled for this project (columns 0-639)",
+                "procedural town (sealmap.testing.town)",
+            ],
+            "shares": [round(s.weight, 3) for s in train_on],
+        },
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("town", "train"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--bundle", type=Path, default=BUNDLE)
+    args = parser.parse_args()
+    if args.what == "town":
+        render_town(args.out / "town", args.count, args.first)
+        return
+
+    def tell(p: Progress) -> None:
+        if p.step % 10 == 0:
+            print(f"{p.step}/{p.steps} loss {p.loss:.3f} best {p.iou_sealed:.4f}", flush=True)  # noqa: T201
+
+    train_on, held_out = sources(args.out)
+    used = recipe(args.steps)
+    result = train(used, train_on, held_out, args.out / "run", resume=args.resume, report=tell)
+    card = save_bundle(args.bundle, card_of(used, result, train_on), result.network, overwrite=True, half=True)
+    print(json.dumps(dict(card.training), indent=1))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

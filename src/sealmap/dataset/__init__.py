@@ -1,0 +1,1 @@
+"""From cadastre shapes to labelled chips: rules, burning, splits, chips. No torch here."""

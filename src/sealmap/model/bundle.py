@@ -1,0 +1,80 @@
+"""ModelBundle: one file, safetensors with the card in its header. No pickle, so opening one runs no code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sealmap.core.errors import BundleError
+from sealmap.files.atomic import staged
+from sealmap.model.card import KEY, ModelCard, digest, read_card
+from sealmap.model.network import build_network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelBundle:
+    """A card and the weights it speaks of. ``weights``: state dict of the network, floats as stored."""
+
+    card: ModelCard
+    weights: dict[str, Tensor]
+
+    def network(self) -> nn.Module:
+        """The network in float32 and evaluation mode; it returns logits."""
+        net = build_network(
+            self.card.architecture, self.card.encoder, bands=len(self.card.bands), classes=len(self.card.legend)
+        )
+        state = {name: w.float() if w.is_floating_point() else w for name, w in self.weights.items()}
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise BundleError(
+                f"the weights do not fit {self.card.architecture} with {self.card.encoder}",
+                remedy="the bundle is damaged or made with another version of its libraries",
+            ) from error
+        return net.eval()
+
+
+def probabilities(logits_NKHW: Tensor, card: ModelCard) -> Tensor:
+    """The one activation of the house: softmax over the legend's classes, after division by the temperature.
+
+    logits (N, K, H, W), any range → probabilities (N, K, H, W), 0..1, adding up to 1 over K.
+    """
+    return torch.softmax(logits_NKHW.float() / card.temperature, dim=1)
+
+
+def save_bundle(path: Path, card: ModelCard, network: nn.Module, *, overwrite: bool, half: bool = False) -> ModelCard:
+    """Write a bundle; returns its card with the hash of the weights. ``half``: store floats in 16 bits."""
+    weights = {
+        name: (w.half() if half and w.is_floating_point() else w).detach().cpu().contiguous()
+        for name, w in network.state_dict().items()
+    }
+    signed = replace(card, weights_sha256=weights_digest(weights))
+    with staged(path, overwrite=overwrite) as scratch:
+        save_file(weights, scratch, metadata={KEY: signed.to_json()})
+    return signed
+
+
+def load_bundle(path: Path) -> ModelBundle:
+    """Read a bundle and check its hash; BundleError where it is damaged."""
+    card = read_card(path)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{path} is damaged ({error})", remedy="fetch the bundle again") from error
+    found = weights_digest(weights)
+    if found != card.weights_sha256:
+        raise BundleError(
+            f"{path}: the weights' hash is {found[:12]}…, the card says {card.weights_sha256[:12]}…",
+            remedy="the bundle was changed or damaged: fetch it again",
+        )
+    return ModelBundle(card=card, weights=weights)
+
+
+def weights_digest(weights: dict[str, Tensor]) -> str:
+    """SHA-256 over names and bytes of the weights."""
+    return digest({name: w.numpy().tobytes() for name, w in weights.items()})

@@ -1,0 +1,1 @@
+"""Square metres per parcel, counted on the class raster."""

@@ -1,0 +1,260 @@
+"""Orthophoto + model → map → polygons → m² per parcel → what a town opens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+from shapely.geometry import box
+
+from sealmap.core.errors import InputError
+from sealmap.core.legend import Legend
+from sealmap.core.record import RunRecord
+from sealmap.delivery.geopackage import Package, write_csv, write_geopackage
+from sealmap.delivery.preview import Preview, write_preview
+from sealmap.delivery.qgis import Project, write_project
+from sealmap.delivery.report import RunReport, write_report
+from sealmap.delivery.styles import write_raster_styles
+from sealmap.files.atomic import refuse_existing, write_text
+from sealmap.files.provenance import make_record, now
+from sealmap.files.raster import grid_of, open_raster
+from sealmap.files.tags import legend_of
+from sealmap.files.vector import split_layer
+from sealmap.model.bundle import load_bundle
+from sealmap.model.card import ModelCard
+from sealmap.model.engines import TorchEngine
+from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
+from sealmap.pipeline import Progress, shipped_bundle, silent
+from sealmap.prediction.mosaic import open_maps
+from sealmap.prediction.predict import Predicted, plan_prediction
+from sealmap.prediction.predict import predict as predict_mosaic
+from sealmap.settings import Job
+from sealmap.sources.cadastre import read_parcels
+from sealmap.sources.orthophoto import expand, open_mosaic
+from sealmap.vectorization.clean import CleanSpec
+from sealmap.vectorization.vectorize import MassBalance, Vectorized, VectorizeSpec, vectorize_raster
+
+PROBABILITY, CLASSES, RECORD = "probability.tif", "classes.tif", "run.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """What ``predict`` left. ``sheets``: name and footprint of every orthophoto, in the CRS of the map."""
+
+    probability: Path
+    classes: Path
+    card: ModelCard
+    model_name: str
+    done: Predicted
+    areas: MapAreas
+    sheets: gpd.GeoDataFrame
+    record: RunRecord
+
+
+def predict(
+    orthos: Sequence[Path],
+    out: Path,
+    *,
+    model: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Mapped:
+    """Map orthophotos: ``probability.tif``, ``classes.tif``, their QGIS styles and ``run.json`` in ``out``."""
+    started = now()
+    finals = out / PROBABILITY, out / CLASSES
+    refuse_existing(*finals, out / RECORD, overwrite=overwrite)
+    path = model or shipped_bundle()
+    engine = TorchEngine(load_bundle(path), device)
+    card = engine.card
+    with open_mosaic(orthos) as mosaic:
+        plan = plan_prediction(mosaic, engine)
+        tags = {"SEALMAP_MODEL": card.weights_sha256, "SEALMAP_THRESHOLD": f"{card.threshold:g}"}
+        with open_maps(
+            *finals, mosaic.grid, card.legend, card.threshold, tags=tags, overwrite=overwrite
+        ) as writer:
+            done = predict_mosaic(mosaic, engine, plan, writer, report=progress)
+        sheets = _footprints(mosaic)
+        record = make_record(
+            "predict",
+            started,
+            [s.path for s in mosaic.sheets],
+            {"gsd_m": mosaic.grid.gsd_m, "step_px": plan.tiling.step, "halo_px": plan.tiling.halo},
+            model=_model_facts(path, card),
+            seconds={"predict": round(done.seconds, 2)},
+        )
+    write_raster_styles(finals[1], finals[0], card.legend, "en", overwrite=True)
+    write_text(out / RECORD, record.to_json(), overwrite=overwrite)
+    return Mapped(
+        probability=finals[0], classes=finals[1], card=card, model_name=path.name, done=done,
+        areas=account_map(finals[1]), sheets=sheets, record=record,
+    )  # fmt: skip
+
+
+def _model_facts(path: Path, card: ModelCard) -> dict[str, Any]:
+    return {
+        "name": path.name,
+        "weights_sha256": card.weights_sha256,
+        "architecture": f"{card.architecture}, {card.encoder}",
+        "legend": card.legend.name,
+        "bands": list(card.bands),
+        "gsd_m": card.gsd_m,
+        "threshold": card.threshold,
+        "training": dict(card.training),
+    }
+
+
+def _footprints(mosaic: Any) -> gpd.GeoDataFrame:
+    names = [s.name for s in mosaic.sheets]
+    shapes = [box(*mosaic.grid.subgrid(s.window).bounds) for s in mosaic.sheets]
+    return gpd.GeoDataFrame({"name": names}, geometry=shapes, crs=mosaic.grid.crs)
+
+
+def vectorize(
+    classes: Path,
+    out: Path,
+    *,
+    probability: Path | None = None,
+    spec: VectorizeSpec | None = None,
+    language: str = "en",
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Vectorized:
+    """Polygons of a class raster into a GeoPackage. Probabilities are those beside it, where there are any."""
+    started = now()
+    refuse_existing(out, overwrite=overwrite)
+    _geopackage_name(out)
+    beside = classes.with_name(PROBABILITY)
+    found = vectorize_raster(classes, probability or (beside if beside.exists() else None), spec, progress)
+    record = make_record("vectorize", started, [classes], {}, figures=asdict(found.balance))
+    package = Package(
+        surfaces=found.polygons, record=record, legend=_legend(classes), language="de" if language == "de" else "en"
+    )
+    write_geopackage(out, package, overwrite=overwrite)
+    return found
+
+
+def parcels(
+    classes: Path,
+    layer: str,
+    out: Path,
+    *,
+    id_field: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ParcelAccount:
+    """Square metres per parcel into a GeoPackage layer and a CSV of the same name."""
+    refuse_existing(out, out.with_suffix(".csv"), overwrite=overwrite)
+    _geopackage_name(out)
+    started = now()
+    with open_raster(classes) as dataset:
+        grid, legend = grid_of(dataset), legend_of(dataset)
+    path, name = split_layer(layer)
+    account = account_parcels(classes, read_parcels(path, crs=grid.crs, layer=name, id_field=id_field), legend, progress)
+    record = make_record("parcels", started, [classes, path], {"parcels": path.name}, figures=_sums(account))
+    write_geopackage(out, Package(surfaces=None, parcels=account.table, record=record, legend=legend), overwrite=overwrite)
+    write_csv(out.with_suffix(".csv"), account.table, overwrite=overwrite)
+    return account
+
+
+def _geopackage_name(out: Path) -> None:
+    if out.suffix.lower() != ".gpkg":
+        raise InputError(f"{out.name} is no name for a GeoPackage", remedy="end it with .gpkg")
+
+
+def _legend(classes: Path) -> Legend:
+    with open_raster(classes) as dataset:
+        return legend_of(dataset)
+
+
+def _sums(account: ParcelAccount) -> dict[str, float]:
+    table = account.table
+    names = [c for c in table.columns if str(c).endswith("_m2") and c != "official_area_m2"]
+    return {"parcels": len(table), **{str(n): round(float(table[n].sum()), 1) for n in names}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResult:
+    """What ``run`` left in ``folder``."""
+
+    folder: Path
+    mapped: Mapped
+    balance: MassBalance
+    account: ParcelAccount | None
+    files: Mapping[str, Path]
+
+
+def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> RunResult:
+    """predict → vectorize → parcels → GeoPackage, QGIS project, report and preview, all in one folder."""
+    started, clock = now(), time.perf_counter()
+    folder = job.path(job.output.folder)
+    names = ("sealmap.gpkg", "sealmap.qgz", "report.html", "preview.png", "parcels.csv")
+    files = {name: folder / name for name in names}
+    refuse_existing(*files.values(), folder / CLASSES, folder / PROBABILITY, folder / RECORD, overwrite=overwrite)
+    orthos = expand([job.path(p) for p in job.input.orthophotos])
+    parcel_path, parcel_layer = split_layer(str(job.path(job.input.parcels))) if job.input.parcels else (None, None)
+    given = (
+        None
+        if parcel_path is None
+        else read_parcels(
+            parcel_path, crs=_crs_of(orthos[0]), layer=parcel_layer, id_field=job.input.parcel_id or None
+        )
+    )
+    bundle = job.path(job.model.bundle) if job.model.bundle else None
+    mapped = predict(
+        orthos, folder, model=bundle, device=job.model.device, overwrite=overwrite, progress=progress
+    )
+    o = job.outline
+    clean = CleanSpec(open_m=o.open_m, close_m=o.close_m, min_area_m2=o.min_area_m2, min_hole_m2=o.min_hole_m2)
+    outlines = vectorize_raster(
+        mapped.classes, mapped.probability, VectorizeSpec(clean=clean, simplify_m=o.simplify_m)
+    )
+    account = None if given is None else account_parcels(mapped.classes, given, mapped.card.legend)
+    inputs = orthos if parcel_path is None else [*orthos, parcel_path]
+    record = make_record(
+        "run",
+        started,
+        inputs,
+        {"outline": asdict(o), "language": job.output.language, **mapped.record.settings},
+        model=mapped.record.model,
+        seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
+        figures={"outline": asdict(outlines.balance), "parcels": _sums(account) if account else {}},
+    )
+    table = None if account is None else account.table
+    language = job.output.language
+    package = Package(
+        surfaces=outlines.polygons, parcels=table, sheets=mapped.sheets, record=record,
+        legend=mapped.card.legend, language=language,
+    )  # fmt: skip
+    write_geopackage(files["sealmap.gpkg"], package, overwrite=overwrite)
+    if table is not None:
+        write_csv(files["parcels.csv"], table, overwrite=overwrite)
+    write_raster_styles(mapped.classes, mapped.probability, mapped.card.legend, language, overwrite=True)
+    project = Project(
+        package=files["sealmap.gpkg"], classes=mapped.classes, probability=mapped.probability,
+        orthophotos=tuple(orthos), title=job.output.title, language=language,
+    )  # fmt: skip
+    write_project(files["sealmap.qgz"], project, overwrite=overwrite)
+    preview = Preview(
+        classes=mapped.classes, orthophotos=tuple(orthos), parcels=table, title=job.output.title, language=language
+    )
+    write_preview(files["preview.png"], preview, overwrite=overwrite)
+    report = RunReport(
+        record=record, areas=mapped.areas, balance=outlines.balance, parcels=table,
+        preview=files["preview.png"], title=job.output.title, language=language,
+    )  # fmt: skip
+    write_report(files["report.html"], report, overwrite=overwrite)
+    write_text(folder / RECORD, record.to_json(), overwrite=True)
+    return RunResult(
+        folder=folder, mapped=mapped, balance=outlines.balance, account=account,
+        files={name: path for name, path in files.items() if path.exists()},
+    )  # fmt: skip
+
+
+def _crs_of(path: Path) -> Any:
+    with open_raster(path) as dataset:
+        return grid_of(dataset).crs

@@ -1,0 +1,1 @@
+"""Files with meaning: orthophotos and the cadastre."""

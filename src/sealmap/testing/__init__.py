@@ -1,0 +1,1 @@
+"""Synthetic orthophotos, cadastre and truth for tests and training."""

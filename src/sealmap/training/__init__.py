@@ -1,0 +1,1 @@
+"""Chips in, a trained network out. The loop reads top to bottom."""

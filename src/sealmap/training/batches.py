@@ -1,0 +1,116 @@
+"""From chips to batches. A sample is a function of (seed, number): any step can be repeated, so runs resume exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sealmap.core.legend import IGNORE, Legend
+from sealmap.training.augment import Augment
+from sealmap.training.recipes import Recipe
+
+
+class Chips(Protocol):
+    """Labelled chips of one ground sampling distance."""
+
+    @property
+    def bands(self) -> tuple[str, ...]: ...
+    @property
+    def legend(self) -> Legend: ...
+    @property
+    def gsd_m(self) -> float: ...
+    @property
+    def pixel_scale(self) -> float: ...
+    def __len__(self) -> int: ...
+    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """(pixels_CHW as stored, label_HW with IGNORE where not judged)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Chips and how often they are drawn, relative to the other sources."""
+
+    chips: Chips
+    weight: float = 1.0
+
+
+class SampleStream(Dataset[tuple[Tensor, Tensor]]):
+    """Samples ``first``, ``first`` + 1 … of a run: image float32 (C, P, P) on 0..1, label int64 (P, P)."""
+
+    def __init__(self, sources: Sequence[Source], recipe: Recipe, gsd_m: float, first: int = 0) -> None:
+        self._sources = tuple(sources)
+        self._recipe = recipe
+        self._gsd_m = gsd_m
+        self._first = first
+        self._shares = np.array([s.weight for s in sources]) / sum(s.weight for s in sources)
+        self._augment = Augment(recipe.augment)
+
+    def __len__(self) -> int:
+        return self._recipe.steps * self._recipe.batch - self._first
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        cv2.setNumThreads(0)
+        number += self._first
+        rng = np.random.default_rng((self._recipe.seed, number))
+        chips = self._sources[rng.choice(len(self._sources), p=self._shares)].chips
+        pixels, label = chips.read(int(rng.integers(len(chips))))
+        zoom = float(np.exp(rng.uniform(-1, 1) * np.log(self._recipe.zoom)))
+        image = eight_bit(pixels, chips.pixel_scale)
+        image, label = crop(image, label, self._recipe.patch, self._gsd_m * zoom / chips.gsd_m, rng)
+        image, label = self._augment(image, label, int(rng.integers(2**31)))
+        x = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / 255
+        return torch.from_numpy(x), torch.from_numpy(label.astype(np.int64))
+
+
+def eight_bit(pixels_CHW: NDArray[Any], pixel_scale: float) -> NDArray[np.uint8]:
+    """Stored pixels as (rows, columns, bands) uint8: deeper sheets lose what augmentation would blur anyway."""
+    image = pixels_CHW.transpose(1, 2, 0)
+    if image.dtype != np.uint8 or pixel_scale != 255:
+        image = np.clip(image.astype(np.float32) * (255 / pixel_scale), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(image)
+
+
+def crop(
+    image_HWC: NDArray[np.uint8], label_HW: NDArray[np.uint8], patch: int, step: float, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A random square, resampled to ``patch`` pixels; ``step``: chip pixels per patch pixel.
+
+    A chip smaller than the square is mirrored in the image and ignored in the label.
+    """
+    side = max(8, round(patch * step))
+    short = [max(0, side - n) for n in label_HW.shape]
+    if any(short):
+        pad = ((0, short[0]), (0, short[1]))
+        image_HWC = np.pad(image_HWC, (*pad, (0, 0)), mode="symmetric")
+        label_HW = np.pad(label_HW, pad, constant_values=IGNORE)
+    row, col = (int(rng.integers(n - side + 1)) for n in label_HW.shape)
+    image = image_HWC[row : row + side, col : col + side]
+    label = label_HW[row : row + side, col : col + side]
+    if side == patch:
+        return np.ascontiguousarray(image), np.ascontiguousarray(label)
+    how = cv2.INTER_AREA if side > patch else cv2.INTER_CUBIC
+    size = (patch, patch)
+    image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
+    return image, cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[return-value]
+
+
+def batches(sources: Sequence[Source], recipe: Recipe, gsd_m: float, first_step: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches from ``first_step`` to the last one, in order."""
+    stream = SampleStream(sources, recipe, gsd_m, first_step * recipe.batch)
+    return DataLoader(
+        stream,
+        batch_size=recipe.batch,
+        shuffle=False,
+        num_workers=recipe.workers,
+        prefetch_factor=4 if recipe.workers else None,
+        persistent_workers=recipe.workers > 0,
+    )

@@ -1,0 +1,98 @@
+"""The account on a real cadastre: its own land cover burnt to a class raster, against the vector truth.
+
+A raster of square pixels can be no truer than its edges. Where the edge of a street is also the parcel's edge, half
+the pixels on it belong, by their centre, to the neighbour: the street loses about an eighth of a pixel along its
+whole edge. Measured here, largest error of any parcel (a street of 3,324 m²): 26.1 m² at 0.2 m, 13.4 m² at 0.1 m,
+6.6 m² at 0.05 m. It falls with the pixel size, so 1 m² for every parcel would need pixels below 8 mm. At 0.2 m
+can be asked: the total, each parcel within its own edge, and 1 m² where sealed edges are not parcel edges.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from pyproj import CRS
+from rasterio.features import rasterize
+
+from sealmap.core.grid import Grid
+from sealmap.core.legend import IGNORE, SEALED
+from sealmap.files.raster import create_raster
+from sealmap.files.tags import legend_tags
+from sealmap.files.vector import read_layer
+from sealmap.parcels.account import account_parcels
+
+Cadastre = tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]
+
+
+@pytest.fixture(scope="module")
+def cadastre(shared_data: Path) -> Cadastre:
+    """Land cover and parcels of one municipality."""
+    path = shared_data / "cadastre_so2549" / "cadastre.gpkg"
+    if not path.exists():
+        pytest.skip(f"REAL DATA MISSING: no {path}")
+    parcels = read_layer(path, "parcels_liegenschaften")
+    names = {"egrid": "parcel_id", "flaechenmass_m2": "official_area_m2"}
+    return read_layer(path, "landcover_bodenbedeckung"), parcels.rename(columns=names)
+
+
+def burn(path: Path, cover: gpd.GeoDataFrame, gsd: float) -> Path:
+    """A class raster of the land cover; a pixel takes the class at its centre."""
+    x0, y0, x1, y1 = cover.total_bounds
+    transform = Affine(gsd, 0, math.floor(x0), 0, -gsd, math.ceil(y1))
+    height, width = math.ceil((math.ceil(y1) - y0) / gsd), math.ceil((x1 - math.floor(x0)) / gsd)
+    values = zip(cover.geometry, cover["sealed"].astype(int), strict=True)
+    a = rasterize(values, out_shape=(height, width), fill=IGNORE, transform=transform, dtype="uint8")
+    grid = Grid(height=height, width=width, transform=transform, crs=CRS.from_user_input(cover.crs))
+    with create_raster(path, grid, count=1, dtype="uint8", nodata=IGNORE) as d:
+        d.write(a, 1)
+        d.update_tags(**legend_tags(SEALED))
+    return path
+
+
+def errors(tmp: Path, cadastre: Cadastre, gsd: float) -> tuple[np.ndarray, np.ndarray, gpd.GeoDataFrame]:
+    """Sealed m² by raster minus by vector, for each parcel; the vector truth; the table."""
+    cover, parcels = cadastre
+    sealed = cover[cover["sealed"] == 1].union_all()
+    truth = shapely.area(shapely.intersection(parcels.geometry.to_numpy(), sealed))
+    table = account_parcels(burn(tmp / f"{gsd}.tif", cover, gsd), parcels).table
+    return table["sealed_m2"].to_numpy() - truth, truth, table
+
+
+def test_a_real_cadastre_at_dop20_pixels(tmp_path: Path, cadastre: Cadastre) -> None:
+    error, truth, table = errors(tmp_path, cadastre, 0.2)
+    assert len(table) == 34
+    assert truth.sum() == pytest.approx(35_056.8, abs=0.1)
+    assert abs(error.sum()) < 0.001 * truth.sum()  # measured: 0.009 %
+    gap = table[["sealed_m2", "unsealed_m2", "unknown_m2"]].sum(axis=1) - table["area_m2"]
+    assert (gap.abs() <= 1e-6 * table["area_m2"]).all()
+    # the length of the sealed edge that runs along or through a parcel, times an eighth of a pixel, and 1 m²
+    cover, parcels = cadastre
+    edge = shapely.boundary(cover[cover["sealed"] == 1].union_all())
+    near = shapely.intersection(edge, shapely.buffer(parcels.geometry.to_numpy(), 0.01))
+    assert (np.abs(error) <= 1 + 0.2 / 8 * shapely.length(near)).all()
+    assert (table["area_m2"] - table["official_area_m2"]).abs().max() < 1  # the survey rounds to 1 m²
+
+
+def test_parcels_whose_sealed_edges_lie_inside_are_within_a_square_metre(
+    tmp_path: Path, cadastre: Cadastre
+) -> None:
+    error, _, table = errors(tmp_path, cadastre, 0.2)
+    cover, _ = cadastre
+    edge = shapely.boundary(cover[cover["sealed"] == 1].union_all())
+    outline = shapely.buffer(shapely.boundary(table.geometry.to_numpy()), 0.01)
+    common = shapely.length(shapely.intersection(outline, edge))
+    free = common < 1
+    assert free.sum() >= 3
+    assert np.abs(error[free]).max() < 1
+
+
+def test_the_error_of_a_parcel_falls_with_the_pixel_size(tmp_path: Path, cadastre: Cadastre) -> None:
+    coarse, _, _ = errors(tmp_path, cadastre, 0.4)
+    fine, _, _ = errors(tmp_path, cadastre, 0.2)
+    assert 0.35 < np.abs(fine).max() / np.abs(coarse).max() < 0.65

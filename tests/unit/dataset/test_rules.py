@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from sealmap.core.errors import SettingsError
+from sealmap.core.legend import ROOF_PAVED, SEALED
+from sealmap.dataset.rules import apply_rules, label_ids, load_rules, normalise, parse_rules, rule_table_names
+
+RULE = '[[rule]]\nclass = "a"\nlabel = "paved"\npriority = 1\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "klass", "function", "label", "veto"),
+    [
+        ("building", "Gebäude", "Wohnhaus", "roof", False),
+        ("building", "Gebäude", "Tiefgarage", "ignore", False),
+        ("building", "Sonstiges Bauwerk", "Überdachung", "roof", False),
+        ("building", "Sonstiges Bauwerk", "Mauer", "ignore", False),
+        ("building", "Bauteil", "Auskragende Geschosse", "ignore", False),
+        ("use", "Straßenverkehr", "", "paved", True),
+        ("use", "STRASSENVERKEHR", "Straße", "paved", True),
+        ("use", "Straßenverkehr", "Verkehrsbegleitfläche Straße", "ignore", False),
+        ("use", "Platz", "Parkplatz", "paved", True),
+        ("use", "Platz", "Festplatz", "ignore", False),
+        ("use", "Platz", "", "ignore", False),
+        ("use", "Weg", "Fußweg", "paved", True),
+        ("use", "Weg", "Rad- und Fußweg", "paved", True),
+        ("use", "Weg", "Hauptwirtschaftsweg", "ignore", False),
+        ("use", "Weg", "", "ignore", False),
+        ("use", "Bahnverkehr", "", "ignore", False),
+        ("use", "Wohnbaufläche", "", "ignore", False),
+        ("use", "Sport-, Freizeit- und Erholungsfläche", "Grünanlage", "ignore", False),
+        ("use", "Landwirtschaft", "Ackerland", "unsealed", False),
+        ("use", "Landwirtschaft", "Gartenland", "ignore", False),
+        ("use", "Gehölz", "", "unsealed", False),
+        ("use", "Fließgewässer", "Bach", "unsealed", False),
+    ],
+)
+def test_alkis_classes(source: str, klass: str, function: str, label: str, veto: bool) -> None:  # noqa: FBT001
+    rule = load_rules("alkis_nrw").match(source, klass, function)
+    assert rule is not None
+    assert (rule.label, rule.vegetation_veto) == (label, veto)
+
+
+def test_shipped_tables_load_and_say_only_what_they_may() -> None:
+    assert rule_table_names() == ("alkis_nrw", "generic", "outlines_only")
+    assert [load_rules(n).default for n in rule_table_names()] == ["ignore", "ignore", "unsealed"]
+    assert load_rules("generic").field == "sealed"
+
+
+def test_text_is_compared_without_case_umlauts_and_spaces() -> None:
+    assert normalise("  STRAẞE  Süd ") == normalise("strasse sued")
+    assert normalise("Fla\u0308che") == "flaeche"  # a decomposed ä, as some drivers give it
+
+
+def test_the_first_rule_wins() -> None:
+    table = parse_rules(RULE + '[[rule]]\nclass = "*"\nlabel = "unsealed"\npriority = 1', "t")
+    found = [table.match("use", k, "") for k in ("A", "b")]
+    assert [r.label for r in found if r] == ["paved", "unsealed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "remedy"),
+    [
+        (RULE + "vegetation_vetoo = true", "vegetation_vetoo", "vegetation_veto"),
+        ("defalt = 'ignore'\n" + RULE, "defalt", "default"),
+        (RULE.replace("paved", "grey"), "grey", "roof"),
+        ("default = 'nothing'\n" + RULE, "nothing", "ignore"),
+        ("name = 'x'", "no rules", "[[rule]]"),
+        ("= 3", "no TOML", ""),
+        ('[[rule]]\nlabel = "paved"', "no priority", "both"),
+    ],
+)
+def test_wrong_tables_are_refused(text: str, problem: str, remedy: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_rules(text, "mine")
+    assert problem in caught.value.problem
+    assert remedy in caught.value.remedy
+
+
+def test_a_table_that_is_not_there_names_those_that_are(tmp_path: Any) -> None:
+    with pytest.raises(SettingsError, match="alkis_nrw, generic, outlines_only"):
+        load_rules("alkis")
+    own = tmp_path / "own.toml"
+    own.write_text(RULE)
+    assert load_rules(str(own)).name == "own"
+
+
+def test_unknown_classes_are_listed_and_ignored_above_known_ones(fakes: Any) -> None:
+    g = fakes.grid_of_size(50, 50)
+    box = fakes.box_px(g, 0, 0, 40, 40)
+    labels = apply_rules(
+        load_rules("alkis_nrw"),
+        fakes.shapes_of(
+            (box, "use", "Marsbasis", "Kuppel"), (box, "use", "Wald", ""), (box, "use", "Marsbasis", "Kuppel")
+        ),
+    )
+    assert [(u.klass, u.function, u.shapes) for u in labels.unknown] == [("Marsbasis", "Kuppel", 2)]
+    assert labels.label.tolist() == ["ignore", "unsealed", "ignore"]
+    assert labels.priority[0] >= labels.priority[1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "label"), [(date(2024, 5, 2), "ignore"), (date(2024, 5, 1), "roof"), (None, "roof")]
+)
+def test_shapes_newer_than_the_flight_are_ignored(fakes: Any, changed: date | None, label: str) -> None:
+    box = fakes.box_px(fakes.grid_of_size(20, 20), 0, 0, 5, 5)
+    shapes = fakes.shapes_of((box, "building", "Gebäude", ""), updated=changed)
+    labels = apply_rules(load_rules("alkis_nrw"), shapes, flight=date(2024, 5, 1))
+    assert labels.label.tolist() == [label]
+    assert labels.newer == (label == "ignore")
+
+
+def test_buffers_erode_and_what_vanishes_is_counted(fakes: Any) -> None:
+    g = fakes.grid_of_size(200, 200)  # 0.2 m
+    shapes = fakes.shapes_of(
+        (fakes.box_px(g, 0, 0, 100, 100), "use", "Wald", ""),
+        (fakes.box_px(g, 0, 100, 15, 15), "use", "Wald", ""),
+    )
+    labels = apply_rules(load_rules("alkis_nrw"), shapes)
+    assert (len(labels), labels.eroded) == (1, 1)  # 3 m less 2 m on each side is nothing
+    assert labels.geometry[0].area == pytest.approx(16.0**2)
+    assert shapes.geometry[0].area == pytest.approx(20.0**2)  # the input is left alone
+
+
+def test_labels_fit_legends() -> None:
+    assert label_ids(SEALED) == {"unsealed": 0, "ignore": 255, "roof": 1, "paved": 1, "sealed": 1}
+    assert label_ids(ROOF_PAVED) == {"unsealed": 0, "ignore": 255, "roof": 1, "paved": 2}
