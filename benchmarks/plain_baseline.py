@@ -8,7 +8,7 @@ sizes) and scores the fixed test parts. Kept free of sealmap on purpose, so that
 ``--minutes`` counts CPU minutes of this process, all threads together.
 """
 
-# ruff: noqa: T201, PLR2004, D103, S101
+# ruff: noqa: D103
 from __future__ import annotations
 
 import argparse
@@ -116,7 +116,10 @@ def main() -> None:
         optimiser.step()
         steps += 1
         if steps % 50 == 0:
-            print(f"step {steps} loss {loss.item():.3f} {(time.process_time() - start) / 60:.1f} CPU min", flush=True)
+            print(
+                f"step {steps} loss {loss.item():.3f} {(time.process_time() - start) / 60:.1f} CPU min",
+                flush=True,
+            )
     net.eval()
     predictions = {name: (truth, predict(net, image)) for name, (image, truth) in test.items()}
     result = {name: iou(truth, pred) for name, (truth, pred) in predictions.items()}

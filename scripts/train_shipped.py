@@ -18,14 +18,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from sealmap.core.legend import IGNORE, ROOF_PAVED, Legend
+from sealmap.core.legend import ROOF_PAVED, Legend
 from sealmap.files.raster import read_raster
 from sealmap.model.bundle import save_bundle
 from sealmap.model.card import BandStatistics, ModelCard
+from sealmap.model.network import build_network
 from sealmap.training.batches import Source
-from sealmap.training.loop import Progress, Trained, train
+from sealmap.training.loop import CHECKPOINT, Progress, Trained, train
 from sealmap.training.recipes import Recipe, unet_lite0
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +74,7 @@ def flanders(start: int, stop: int, piece: int) -> Scenes:
 
 def render_town(folder: Path, count: int, first: int) -> None:
     """Town windows of 640 px at 0.2 m: another seed, season, sun and camera each, kept as .npz."""
-    from sealmap.testing.town import Camera, TownSpec, plan_town, render_window  # noqa: PLC0415
+    from sealmap.testing.town import Camera, TownSpec, plan_town, render_window
 
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(first, first + count):
@@ -97,11 +99,9 @@ def render_town(folder: Path, count: int, first: int) -> None:
             x = spec.origin[0] + float(rng.integers(0, 384))
             y = spec.origin[1] + float(rng.integers(0, 384))
             seen = render_window(scene, spec, (x, y, x + 128, y + 128))
-            np.savez_compressed(
-                folder / f"town{i:04}_{k}.npz", pixels=seen.pixels[:3], label=seen.truth
-            )
+            np.savez_compressed(folder / f"town{i:04}_{k}.npz", pixels=seen.pixels[:3], label=seen.truth)
         np.savez_compressed(folder / f"town{i:04}.npz", done=True)
-        print(i, spec.season, flush=True)  # noqa: T201
+        print(i, spec.season, flush=True)
 
 
 def town(folder: Path) -> Scenes:
@@ -119,7 +119,10 @@ def sources(work: Path) -> tuple[list[Source], list[Source]]:
         Source(chips=flanders(0, 416, 192), weight=0.2),
         Source(chips=town(work / "town"), weight=0.3),
     ]
-    held_out = [Source(chips=tallinn(VALIDATION), weight=0.5), Source(chips=flanders(448, 640, 192), weight=0.5)]
+    held_out = [
+        Source(chips=tallinn(VALIDATION), weight=0.5),
+        Source(chips=flanders(448, 640, 192), weight=0.5),
+    ]
     return [s for s in train_on if len(s.chips)], held_out
 
 
@@ -137,7 +140,9 @@ def statistics(train_on: Sequence[Source]) -> dict[str, BandStatistics]:
     for b, band in enumerate(("red", "green", "blue")):
         histogram = np.zeros(256)
         for s in train_on:
-            counts = sum(np.bincount(p[b].ravel(), minlength=256) for p, _ in (s.chips.read(i) for i in range(len(s.chips))))
+            counts = sum(
+                np.bincount(p[b].ravel(), minlength=256) for p, _ in (s.chips.read(i) for i in range(len(s.chips)))
+            )
             histogram += s.weight / total * counts / np.sum(counts)
         level = np.arange(256) / 255
         mean = float(histogram @ level)
@@ -148,7 +153,7 @@ def statistics(train_on: Sequence[Source]) -> dict[str, BandStatistics]:
 
 
 def card_of(used: Recipe, result: Trained, train_on: Sequence[Source]) -> ModelCard:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return ModelCard(
         architecture=used.architecture, encoder=used.encoder, bands=("red", "green", "blue"),
         mean=used.mean, std=used.std, gsd_m=0.2, gsd_range_m=(0.08, 0.6), legend=ROOF_PAVED, patch=512, halo=64,
@@ -171,9 +176,23 @@ def card_of(used: Recipe, result: Trained, train_on: Sequence[Source]) -> ModelC
     )  # fmt: skip
 
 
+def best_so_far(work: Path, used: Recipe) -> Trained:
+    """The best averaged weights of a run that has not ended, from its checkpoint."""
+    found = torch.load(work / "run" / CHECKPOINT, map_location="cpu", weights_only=True)
+    net = build_network(used.architecture, used.encoder, bands=3, classes=len(ROOF_PAVED))
+    net.load_state_dict(found["best_weights"])
+    return Trained(
+        network=net,
+        iou_sealed=found["best"],
+        history=found["history"],
+        encoder_source=found["encoder_source"],
+        seconds=found["seconds"],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("town", "train"))
+    parser.add_argument("what", choices=("town", "train", "export"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
@@ -187,13 +206,16 @@ def main() -> None:
 
     def tell(p: Progress) -> None:
         if p.step % 10 == 0:
-            print(f"{p.step}/{p.steps} loss {p.loss:.3f} best {p.iou_sealed:.4f}", flush=True)  # noqa: T201
+            print(f"{p.step}/{p.steps} best IoU {p.iou_sealed:.4f}", flush=True)
 
     train_on, held_out = sources(args.out)
     used = recipe(args.steps)
-    result = train(used, train_on, held_out, args.out / "run", resume=args.resume, report=tell)
+    if args.what == "export":
+        result = best_so_far(args.out, used)
+    else:
+        result = train(used, train_on, held_out, args.out / "run", resume=args.resume, report=tell)
     card = save_bundle(args.bundle, card_of(used, result, train_on), result.network, overwrite=True, half=True)
-    print(json.dumps(dict(card.training), indent=1))  # noqa: T201
+    print(json.dumps(dict(card.training), indent=1))
 
 
 if __name__ == "__main__":

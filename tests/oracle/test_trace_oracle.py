@@ -1,4 +1,4 @@
-"""Our polygons against those that rasterio (GDAL) makes of the whole raster at once, and against burning back."""
+"""Our polygons against those that GDAL makes of the whole raster at once, and against burning back."""
 
 from __future__ import annotations
 

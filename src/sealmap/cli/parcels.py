@@ -16,7 +16,9 @@ def command(
     classes: Annotated[Path, typer.Argument(help="Class raster of 'sealmap predict'.")],
     parcels: Annotated[str, typer.Option(help="Parcels as FILE or FILE:LAYER.")],
     out: Annotated[Path, typer.Option(help="GeoPackage to write; a CSV of the same name comes beside it.")],
-    id_field: Annotated[str | None, typer.Option("--id", help="Field with the parcel id; usual names are found.")] = None,
+    id_field: Annotated[
+        str | None, typer.Option("--id", help="Field with the parcel id; usual names are found.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

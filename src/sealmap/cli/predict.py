@@ -27,7 +27,9 @@ def command(
         mapped = predict(orthos, out, model=model, device=device, overwrite=overwrite, progress=report)
     areas, done = mapped.areas, mapped.done
     if done.resampled_to_m and not as_json:
-        print(f"the sheets were resampled to the model's {done.resampled_to_m:g} m per window; the map is on their grid")
+        print(
+            f"the sheets were resampled to the model's {done.resampled_to_m:g} m per window; the map is on their grid"
+        )
     facts = {
         "probability": str(mapped.probability),
         "classes": str(mapped.classes),

@@ -17,7 +17,9 @@ def command(
     orthos: Annotated[list[Path], typer.Argument(help="Orthophotos (JP2, GeoTIFF, VRT) or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder to write the chips to.")],
     cadastre: Annotated[str, typer.Option(help="Cadastre as FILE or FILE:LAYER.")] = "",
-    rules: Annotated[str, typer.Option(help="Rule table: alkis_nrw, outlines_only, generic or a TOML file.")] = "alkis_nrw",
+    rules: Annotated[
+        str, typer.Option(help="Rule table: alkis_nrw, outlines_only, generic or a TOML file.")
+    ] = "alkis_nrw",
     truth: Annotated[list[Path] | None, typer.Option(help="Label rasters instead of a cadastre (repeatable).")] = None,
     legend: Annotated[str, typer.Option(help="sealed (background, sealed) or roof_paved.")] = "sealed",
     patch: Annotated[int, typer.Option(help="Side of a chip in pixels.")] = 512,

@@ -20,7 +20,7 @@ def command(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """predict → vectorize → parcels → QGIS project and report, in one folder.
+    """Predict → vectorize → parcels → QGIS project and report, in one folder.
 
     The least that a job file says: [input] orthophotos = ["sheets"] and [output] folder = "result".
     """
@@ -34,7 +34,7 @@ def command(
 
 def facts_of(result: RunResult) -> dict[str, Any]:
     """What a run is summed up to: areas, the mass balance, and where the files are."""
-    areas, balance = result.mapped.areas, result.balance
+    areas, balance = result.mapped.areas, result.outlines.balance
     facts: dict[str, Any] = {
         "sealed_m2": round(areas.sealed_m2),
         "mapped_m2": round(areas.known_m2),

@@ -21,7 +21,9 @@ def command(
     out: Annotated[Path, typer.Option(help="Bundle to write, such as model.sealmap.")],
     recipe: Annotated[str, typer.Option(help="unet_resnet34, unet_lite0 or tiny.")] = "unet_resnet34",
     encoder_weights: Annotated[str, typer.Option(help="imagenet, none, or a local file of weights.")] = "imagenet",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Override a recipe: KEY=VALUE (repeatable).")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a recipe: KEY=VALUE (repeatable).")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,

@@ -22,7 +22,6 @@ def command(
     min_area: Annotated[float, typer.Option(help="Smaller objects (m²) go.")] = 4.0,
     min_hole: Annotated[float, typer.Option(help="Smaller holes (m²) are filled.")] = 4.0,
     simplify: Annotated[float, typer.Option(help="Tolerance of the outlines in metres; 0 keeps pixel edges.")] = 0.3,
-    language: Annotated[str, typer.Option(help="Of the layer's labels: en or de.")] = "en",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +34,7 @@ def command(
     with progress("strips", quiet=as_json) as report:
         found = vectorize(
             classes, out, probability=probability, spec=VectorizeSpec(clean=clean, simplify_m=simplify),
-            language=language, overwrite=overwrite, progress=report,
+            overwrite=overwrite, progress=report,
         )  # fmt: skip
     balance = {name: round(value, 1) for name, value in asdict(found.balance).items()}
     show({"polygons": len(found.polygons), **balance, "file": str(out)}, as_json=as_json)

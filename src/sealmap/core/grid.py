@@ -175,8 +175,7 @@ class Grid:
         col, row = ~self.transform @ (other.transform.c, other.transform.f)
         if abs(col - round(col)) > _ALIGN_TOLERANCE_PX or abs(row - round(row)) > _ALIGN_TOLERANCE_PX:
             raise GridError(
-                f"pixels are not aligned: shifted by {col - round(col):.3f} columns,"
-                f" {row - round(row):.3f} rows",
+                f"pixels are not aligned: shifted by {col - round(col):.3f} columns, {row - round(row):.3f} rows",
                 remedy=f"align with: gdalwarp -tr {self.gsd_m} {self.gsd_m} -tap -r cubic IN OUT.tif",
             )
         return round(row), round(col)

@@ -108,9 +108,7 @@ SEALED = Legend(
     name="sealed",
     classes=(
         _BACKGROUND,
-        SurfaceClass(
-            id=1, key="sealed", label_en="Sealed", label_de="Versiegelt", color=(204, 51, 51), sealed=True
-        ),
+        SurfaceClass(id=1, key="sealed", label_en="Sealed", label_de="Versiegelt", color=(204, 51, 51), sealed=True),
     ),
 )
 """Binary, the default of training from a cadastre."""
@@ -119,9 +117,7 @@ ROOF_PAVED = Legend(
     name="roof_paved",
     classes=(
         _BACKGROUND,
-        SurfaceClass(
-            id=1, key="roof", label_en="Roof", label_de="Hochbau (Dach)", color=(204, 51, 51), sealed=True
-        ),
+        SurfaceClass(id=1, key="roof", label_en="Roof", label_de="Hochbau (Dach)", color=(204, 51, 51), sealed=True),
         SurfaceClass(
             id=2,
             key="paved",

@@ -27,6 +27,4 @@ class Patch:
     def __post_init__(self) -> None:
         shape = (self.window.height, self.window.width)
         if self.pixels_CHW.shape[1:] != shape or self.valid_HW.shape != shape:
-            raise ValueError(
-                f"arrays {self.pixels_CHW.shape}, {self.valid_HW.shape} do not fit window {shape}"
-            )
+            raise ValueError(f"arrays {self.pixels_CHW.shape}, {self.valid_HW.shape} do not fit window {shape}")

@@ -107,18 +107,14 @@ class Burner:
         part = window.within(wide)
         return Labelling(label_HW=label[part].copy(), veto_HW=veto[part].copy())
 
-    def _burn_level(
-        self, shapes: NDArray[np.intp], wide: Window
-    ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    def _burn_level(self, shapes: NDArray[np.intp], wide: Window) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """Class ids (_UNSET where no shape is) and veto of shapes of one priority."""
         level = np.full((wide.height, wide.width), _UNSET, np.int16)
         veto, ring = np.zeros(level.shape, np.bool_), np.zeros(level.shape, np.bool_)
         kinds = sorted({(int(self.class_id[i]), float(self.edge_px[i]), bool(self.veto[i])) for i in shapes})
         for class_id, edge_px, vetoed in kinds:
             same = (
-                (self.class_id[shapes] == class_id)
-                & (self.edge_px[shapes] == edge_px)
-                & (self.veto[shapes] == vetoed)
+                (self.class_id[shapes] == class_id) & (self.edge_px[shapes] == edge_px) & (self.veto[shapes] == vetoed)
             )
             mask = _rasterize(self.geometry[shapes[same]], wide)
             # The ring follows the outline of all shapes of a kind together: a wall between row houses is no

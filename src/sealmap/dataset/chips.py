@@ -224,9 +224,7 @@ def _plan_cuts(mosaic: MosaicLike, spec: ChipSpec) -> tuple[list[_Cut], Assignme
     names = [s.name for s in mosaic.sheets]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise DatasetError(
-            f"two sheets are named '{twice[0]}'", remedy="rename one: chips are named after sheets"
-        )
+        raise DatasetError(f"two sheets are named '{twice[0]}'", remedy="rename one: chips are named after sheets")
     cuts, placed = [], []
     for sheet in mosaic.sheets:
         whole = sheet.window
@@ -292,6 +290,7 @@ def _facts(cutter: _Cutter, spec: ChipSpec, assignment: Assignment) -> dict[str,
         "unknown_classes": [asdict(u) for u in labeller.unknown],
         "vegetation_thresholds": cutter.thresholds,
         "split_mode": assignment.mode,
+        "split_gap_px": assignment.gap_px,
         "seed": spec.split.seed,
         "counts": splits
         | {

@@ -73,9 +73,7 @@ class ChipSet:
         for chip in found.chips:
             for path in (found.image_path(chip), found.mask_path(chip)):
                 if not path.exists():
-                    raise DatasetError(
-                        f"{folder} lacks {path.relative_to(folder)}", remedy="prepare it again"
-                    )
+                    raise DatasetError(f"{folder} lacks {path.relative_to(folder)}", remedy="prepare it again")
         return found
 
     def __len__(self) -> int:
@@ -150,9 +148,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     """What dataset.json says, its version checked."""
     path = folder / DATASET_FILE
     if not path.is_file():
-        raise DatasetError(
-            f"{folder} is no chip folder: it has no {DATASET_FILE}", remedy="make one with: prepare"
-        )
+        raise DatasetError(f"{folder} is no chip folder: it has no {DATASET_FILE}", remedy="make one with: prepare")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

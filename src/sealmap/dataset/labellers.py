@@ -93,9 +93,7 @@ class RasterLabeller:
     unknown: tuple[UnknownClass, ...] = ()
 
     @staticmethod
-    def open(
-        paths: Sequence[Path], grid: Grid, legend: Legend, truth_legend: Legend | None = None
-    ) -> RasterLabeller:
+    def open(paths: Sequence[Path], grid: Grid, legend: Legend, truth_legend: Legend | None = None) -> RasterLabeller:
         """Truth rasters of one band: class ids of ``truth_legend`` (None: of ``legend``), 255 ignore.
 
         Raises GridError where a raster is not on the lattice of ``grid``; DatasetError where none is given
@@ -118,9 +116,7 @@ class RasterLabeller:
                 raise GridError(f"{path.name}: {error.problem}", remedy=error.remedy) from error
             window = Window(row=row, col=col, height=own.height, width=own.width)
             truths.append(_Truth(path=path, window=window))
-        return RasterLabeller(
-            legend=legend, truths=tuple(truths), table=_table(truth_legend or legend, legend)
-        )
+        return RasterLabeller(legend=legend, truths=tuple(truths), table=_table(truth_legend or legend, legend))
 
     def label(self, window: Window) -> Labelling:
         """Labels of a window; DatasetError where a truth holds a value that the legend does not have."""

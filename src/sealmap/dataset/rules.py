@@ -89,13 +89,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.label not in LABELS:
-            raise SettingsError(
-                f"a rule has the label '{self.label}'", remedy=f"use one of: {', '.join(LABELS)}"
-            )
+            raise SettingsError(f"a rule has the label '{self.label}'", remedy=f"use one of: {', '.join(LABELS)}")
         if self.edge_ignore_m < 0:
-            raise SettingsError(
-                f"a rule has edge_ignore_m = {self.edge_ignore_m}", remedy="use 0 or more metres"
-            )
+            raise SettingsError(f"a rule has edge_ignore_m = {self.edge_ignore_m}", remedy="use 0 or more metres")
 
     def matches(self, source: str, klass: str, function: str) -> bool:
         """Whether the rule speaks of this class; class and function are normalised text."""
@@ -213,9 +209,7 @@ def parse_rules(text: str, name: str) -> RuleTable:
     default, newer = str(data.get("default", "ignore")), str(data.get("newer_than_flight", "ignore"))
     for label in (default, *([] if newer == "keep" else [newer])):
         if label not in LABELS:
-            raise SettingsError(
-                f"rule table '{name}' has the label '{label}'", remedy=f"use: {', '.join(LABELS)}"
-            )
+            raise SettingsError(f"rule table '{name}' has the label '{label}'", remedy=f"use: {', '.join(LABELS)}")
     return RuleTable(
         name=str(data.get("name", name)),
         default=default,

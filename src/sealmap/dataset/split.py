@@ -53,10 +53,11 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """splits[i]: 'train', 'val', 'test', or '' for a chip dropped since it lies in a gap. mode: as done."""
+    """splits[i]: 'train', 'val', 'test', or '' for a chip dropped since it lies in a gap. mode, gap_px: as done."""
 
     splits: tuple[str, ...]
     mode: str
+    gap_px: int
 
     @property
     def dropped(self) -> int:
@@ -76,20 +77,30 @@ def assign_splits(chips: Sequence[Placed], spec: SplitSpec) -> Assignment:
     if unknown:
         raise DatasetError(f"no sheet '{unknown[0]}'", remedy=f"sheets are: {', '.join(sheets)}")
     plan, mode = _plan(sheets, spec)
-    gap = _gap(chips, spec)
+    for gap in _gaps(chips, spec):
+        splits = _assigned(chips, plan, gap, spec.seed)
+        if not _empty(splits, plan):
+            return Assignment(splits=tuple(splits), mode=mode, gap_px=gap)
+    patch = max(max(c.window.height, c.window.width) for c in chips)
+    raise DatasetError(
+        f"no chip is left for '{_empty(splits, plan)[0]}': of {len(chips)} chips of {patch} px, {splits.count('')}"
+        " lie in gaps between train, val and test",
+        remedy="give more sheets, a smaller --patch or a smaller gap, or name sheets for each split",
+    )
+
+
+def _assigned(chips: Sequence[Placed], plan: _Plan, gap: int, seed: int) -> list[str]:
     splits = [""] * len(chips)
-    for sheet in sheets:
+    for sheet, held in plan.items():
         members = [i for i, c in enumerate(chips) if c.sheet == sheet]
-        held = plan[sheet]
         if isinstance(held, str):
             found = [held] * len(members)
         else:
-            found = _bands([chips[i].window for i in members], held, gap, spec.seed)
+            found = _bands([chips[i].window for i in members], held, gap, seed)
         for i, split in zip(members, found, strict=True):
             splits[i] = split
     _drop_overlaps(chips, splits)
-    _refuse_empty(splits, plan, chips)
-    return Assignment(splits=tuple(splits), mode=mode)
+    return splits
 
 
 _Plan = dict[str, "str | tuple[str, ...]"]
@@ -126,10 +137,15 @@ def _plan(sheets: list[str], spec: SplitSpec) -> tuple[_Plan, str]:
     return plan | dict.fromkeys(order, "train"), "named" if given else "sheet"
 
 
-def _gap(chips: Sequence[Placed], spec: SplitSpec) -> int:
+def _gaps(chips: Sequence[Placed], spec: SplitSpec) -> tuple[int, ...]:
+    """Gaps to try, widest first: small sheets have no room for a whole patch.
+
+    Without a gap chips still never overlap, and the dataset's record says which gap it has.
+    """
     if spec.gap_px is not None:
-        return spec.gap_px
-    return max(max(c.window.height, c.window.width) for c in chips)
+        return (spec.gap_px,)
+    patch = max(max(c.window.height, c.window.width) for c in chips)
+    return patch, patch // 2, 0
 
 
 def _bands(windows: list[Window], held: tuple[str, ...], gap: int, seed: int) -> list[str]:
@@ -177,14 +193,7 @@ def _drop_overlaps(chips: Sequence[Placed], splits: list[str]) -> None:
             splits[mine[i]] = ""
 
 
-def _refuse_empty(splits: list[str], plan: _Plan, chips: Sequence[Placed]) -> None:
-    """DatasetError where a split that was planned got no chip."""
+def _empty(splits: Sequence[str], plan: _Plan) -> list[str]:
+    """Splits that were planned and got no chip."""
     planned = {s for held in plan.values() for s in ((held,) if isinstance(held, str) else ("train", *held))}
-    for split in SPLITS:
-        if split in planned and split not in splits:
-            patch = max(max(c.window.height, c.window.width) for c in chips)
-            raise DatasetError(
-                f"no chip is left for '{split}': of {len(chips)} chips of {patch} px, {splits.count('')} lie"
-                " in gaps between train, val and test",
-                remedy="give more sheets, a smaller --patch or a smaller gap, or name sheets for each split",
-            )
+    return [s for s in SPLITS if s in planned and s not in splits]

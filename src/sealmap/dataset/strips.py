@@ -74,9 +74,7 @@ class SheetReader:
         self._advance(inside)
         pixels = np.zeros((len(self._bands), window.height, window.width), self._mosaic.dtype)
         valid = np.zeros((window.height, window.width), np.bool_)
-        held = Window(
-            row=self._top, col=self._sheet.col, height=self._stop - self._top, width=self._sheet.width
-        )
+        held = Window(row=self._top, col=self._sheet.col, height=self._stop - self._top, width=self._sheet.width)
         target, source = inside.within(window), inside.within(held)
         pixels[:, *target] = self._pixels[:, *source]
         valid[target] = self._valid[source]

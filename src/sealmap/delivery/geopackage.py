@@ -69,9 +69,7 @@ def write_geopackage(path: Path, package: Package, *, overwrite: bool = False) -
                 " VALUES ('', '', ?1, 'geom', ?1, ?2, ?3, '', 1, '')",
                 styles,
             )
-            connection.executemany(
-                "INSERT INTO run_record (key, value) VALUES (?, ?)", record_lines(package.record)
-            )
+            connection.executemany("INSERT INTO run_record (key, value) VALUES (?, ?)", record_lines(package.record))
 
 
 def record_lines(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -84,9 +84,7 @@ def _decimated(
 ) -> Any:
     """Bands of the whole of ``grid`` at ``shape``, as a masked array (band, row, column)."""
     area = RasterioWindow(0, 0, grid.width, grid.height)
-    return dataset.read(
-        bands, window=area, out_shape=(len(bands), *shape), resampling=resampling, masked=True
-    )
+    return dataset.read(bands, window=area, out_shape=(len(bands), *shape), resampling=resampling, masked=True)
 
 
 def _lay(picture: NDArray[np.uint8], path: Path, grid: Grid) -> None:
@@ -186,9 +184,7 @@ def _draw(picture: NDArray[np.uint8], grid: Grid, preview: Preview, handles: lis
         top = 1 - head / 2 / total
         figure.text(0.5, top, preview.title, ha="center", va="center", fontsize=18, weight="bold")
     place = (0.5, foot / 2 / total)
-    figure.legend(
-        handles=handles, loc="center", bbox_to_anchor=place, ncols=len(handles), frameon=False, fontsize=13
-    )
+    figure.legend(handles=handles, loc="center", bbox_to_anchor=place, ncols=len(handles), frameon=False, fontsize=13)
     return figure
 
 
@@ -211,9 +207,7 @@ def _scale_bar(axes: Axes, grid: Grid, width_px: int, language: Language) -> Non
     left, bottom = x0 + 24 * pixel, y0 + 20 * pixel
     above = 5  # over parcel outlines
     corner = (x0 + 10 * pixel, y0 + 10 * pixel)
-    axes.add_patch(
-        Rectangle(corner, length + 28 * pixel, 46 * pixel, color="white", alpha=0.85, lw=0, zorder=above)
-    )
+    axes.add_patch(Rectangle(corner, length + 28 * pixel, 46 * pixel, color="white", alpha=0.85, lw=0, zorder=above))
     for i, color in enumerate(("black", "white")):
         start = (left + i * length / 2, bottom)
         axes.add_patch(Rectangle(start, length / 2, 7 * pixel, fc=color, ec="black", zorder=above))

@@ -128,5 +128,5 @@ def number(value: float, language: Language, decimals: int = 0) -> str:
     """1.234,5 in German, 1,234.5 in English; an en dash where there is no number."""
     if math.isnan(value):
         return "–"
-    plain = f"{value:,.{decimals}f}"
+    plain = f"{round(value, decimals) + 0.0:,.{decimals}f}"  # + 0.0: no "−0"
     return plain.translate(str.maketrans(",.", ".,")) if language == "de" else plain

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.evaluation.scores import Window
 
-MISSED, INVENTED, MIXED, RIGHT, UNKNOWN = (214, 40, 40), (43, 98, 201), (240, 190, 40), (222, 226, 220), (255, 255, 255)
+MISSED, INVENTED, MIXED, RIGHT, UNKNOWN = (
+    (214, 40, 40),
+    (43, 98, 201),
+    (240, 190, 40),
+    (222, 226, 220),
+    (255, 255, 255),
+)
 """Colours of the error picture: sealed but missed, not sealed but claimed, wrong sealed class, right, not judged."""
 
 

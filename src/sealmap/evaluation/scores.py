@@ -24,24 +24,43 @@ class LabelledChip(Protocol):
     """A chip's place."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the chip."""
+        ...
+
     @property
-    def sheet(self) -> str: ...
+    def sheet(self) -> str:
+        """Sheet it was cut from."""
+        ...
+
     @property
-    def row(self) -> int: ...
+    def row(self) -> int:
+        """First row within the sheet."""
+        ...
+
     @property
-    def col(self) -> int: ...
+    def col(self) -> int:
+        """First column within the sheet."""
+        ...
 
 
 class Chips(Protocol):
     """Labelled chips to be scored on."""
 
     @property
-    def legend(self) -> Legend: ...
+    def legend(self) -> Legend:
+        """Legend of the labels."""
+        ...
+
     @property
-    def chips(self) -> Sequence[LabelledChip]: ...
+    def chips(self) -> Sequence[LabelledChip]:
+        """Their places."""
+        ...
+
     def __len__(self) -> int: ...
-    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]: ...
+    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """(pixels_CHW as stored, label_HW with IGNORE where not judged)."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,22 +191,22 @@ def to_json(found: Evaluation) -> dict[str, Any]:
     def plain(value: float) -> float | None:
         return None if np.isnan(value) else round(value, 5)
 
-    legend = found.total.legend
+    def spread(score: Interval) -> dict[str, float | None]:
+        return {"value": plain(score.value), "low": plain(score.low), "high": plain(score.high)}
+
+    legend, area = found.total.legend, found.pixel_area_m2
     tp, fp, fn, _ = found.total.binary(legend.sealed_ids)
+    sheets = {name: counts.scores(legend.sealed_ids) for name, counts in found.by_sheet.items()}
     return {
         "legend": legend.name,
         "pixels": found.total.pixels,
         "blocks": found.blocks,
         "accuracy": plain(found.accuracy),
-        "scores": {
-            key: {name: {"value": plain(i.value), "low": plain(i.low), "high": plain(i.high)} for name, i in row.items()}
-            for key, row in found.scores.items()
+        "scores": {key: {name: spread(i) for name, i in row.items()} for key, row in found.scores.items()},
+        "sealed_m2": {"truth": round((tp + fn) * area, 1), "predicted": round((tp + fp) * area, 1)},
+        "by_sheet": {name: {key: plain(v) for key, v in row.items()} for name, row in sheets.items()},
+        "confusion": {
+            "classes": [c.key for c in legend.classes],
+            "truth_by_prediction": found.total.counts_KK.tolist(),
         },
-        "sealed_m2": {
-            "truth": round((tp + fn) * found.pixel_area_m2, 1), "predicted": round((tp + fp) * found.pixel_area_m2, 1),
-        },
-        "by_sheet": {
-            name: {k: plain(v) for k, v in c.scores(legend.sealed_ids).items()} for name, c in found.by_sheet.items()
-        },
-        "confusion": {"classes": [c.key for c in legend.classes], "truth_by_prediction": found.total.counts_KK.tolist()},
-    }  # fmt: skip
+    }

@@ -12,7 +12,15 @@ from sealmap import __version__
 from sealmap.core.record import RunRecord
 from sealmap.files.hashing import input_file
 
-_LIBRARIES = ("torch", "segmentation-models-pytorch", "rasterio", "shapely", "geopandas", "exactextract", "numpy")
+_LIBRARIES = (
+    "torch",
+    "segmentation-models-pytorch",
+    "rasterio",
+    "shapely",
+    "geopandas",
+    "exactextract",
+    "numpy",
+)
 
 
 def now() -> str:

@@ -39,17 +39,20 @@ def gdal_env() -> Iterator[None]:
 @contextmanager
 def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; InputError where it is missing, no raster, or cut short."""
+    with gdal_env(), open_dataset(path) as dataset:
+        yield dataset
+
+
+def open_dataset(path: Path) -> DatasetReader:
+    """As ``open_raster``, for a caller that keeps several open within one ``gdal_env`` and closes them itself."""
     check_raster_file(path)
-    with gdal_env():
-        try:
-            dataset = rasterio.open(path)
-        except RasterioIOError as error:
-            raise InputError(
-                f"{path} is no raster that can be read ({_first_line(error)})",
-                remedy="give a GeoTIFF, JPEG 2000, COG or VRT; see what it is with: gdalinfo FILE",
-            ) from error
-        with dataset:
-            yield dataset
+    try:
+        return rasterio.open(path)
+    except RasterioIOError as error:
+        raise InputError(
+            f"{path} is no raster that can be read ({_first_line(error)})",
+            remedy="give a GeoTIFF, JPEG 2000, COG or VRT; see what it is with: gdalinfo FILE",
+        ) from error
 
 
 def check_raster_file(path: Path) -> None:
@@ -128,9 +131,7 @@ def grid_of(dataset: DatasetReader) -> Grid:
         raise GridError(f"{name}: {error.problem}", remedy=error.remedy.replace("IN", name)) from error
 
 
-def read_window(
-    dataset: DatasetReader, window: Window, bands: Sequence[int], *, masks: bool = False
-) -> NDArray[Any]:
+def read_window(dataset: DatasetReader, window: Window, bands: Sequence[int], *, masks: bool = False) -> NDArray[Any]:
     """Bands (1-based) of a window inside the raster, as (band, row, column).
 
     InputError where bytes are broken.
@@ -187,9 +188,7 @@ def create_raster(
             with rasterio.open(path, "w", **profile) as dataset:
                 yield dataset
         except RasterioError as error:
-            raise OutputError(
-                f"{path} cannot be written ({_first_line(error)})", remedy="check space"
-            ) from error
+            raise OutputError(f"{path} cannot be written ({_first_line(error)})", remedy="check space") from error
 
 
 def write_window(dataset: DatasetWriter, values_KHW: NDArray[Any], row: int, col: int) -> None:
@@ -203,9 +202,9 @@ def write_raster(path: Path, values_KHW: NDArray[Any], grid: Grid, *, nodata: in
     count, dtype = values_KHW.shape[0], str(values_KHW.dtype)
     with create_raster(path, grid, count=count, dtype=dtype, nodata=nodata, block=256) as dataset:
         if count >= 3:
-            dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue] + [
-                ColorInterp.undefined
-            ] * (count - 3)
+            dataset.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue] + [ColorInterp.undefined] * (
+                count - 3
+            )
         dataset.write(values_KHW)
 
 
@@ -224,9 +223,7 @@ def to_cog(scratch: Path, final: Path, *, resampling: str) -> None:
                 num_threads="ALL_CPUS",
             )
         except RasterioError as error:
-            raise OutputError(
-                f"{final} cannot be written ({_first_line(error)})", remedy="check space"
-            ) from error
+            raise OutputError(f"{final} cannot be written ({_first_line(error)})", remedy="check space") from error
 
 
 def palette(colors: dict[int, tuple[int, int, int]]) -> dict[int, tuple[int, int, int, int]]:

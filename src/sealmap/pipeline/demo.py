@@ -41,7 +41,12 @@ class Demo:
 
 
 def demo(
-    out: Path, *, size_m: float = 600.0, language: str = "en", overwrite: bool = False, progress: Progress = silent
+    out: Path,
+    *,
+    size_m: float = 600.0,
+    language: str = "en",
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> Demo:
     """Build a town of four sheets, map it with the shipped model, compare with the truth."""
     if overwrite and out.exists() and any(out.iterdir()) and not (out / MARKER).exists():

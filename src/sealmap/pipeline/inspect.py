@@ -107,7 +107,11 @@ def _vector(path: Path) -> dict[str, Any]:
         if name in ("layer_styles", "run_record"):
             continue
         frame = read_layer(path, name)
-        layers[name] = {"rows": len(frame), "crs": frame.crs.name, "fields": [c for c in frame.columns if c != "geometry"]}
+        layers[name] = {
+            "rows": len(frame),
+            "crs": frame.crs.name,
+            "fields": [c for c in frame.columns if c != "geometry"],
+        }
     return {"kind": "vector file", "layers": layers, **_record_of(path)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,17 @@ from sealmap.model.card import ModelCard
 from sealmap.model.engines import TorchEngine
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
-from sealmap.prediction.mosaic import open_maps
+from sealmap.prediction.mosaic import MapFiles, open_maps
 from sealmap.prediction.predict import Predicted, plan_prediction
 from sealmap.prediction.predict import predict as predict_mosaic
 from sealmap.settings import Job
 from sealmap.sources.cadastre import read_parcels
 from sealmap.sources.orthophoto import expand, open_mosaic
 from sealmap.vectorization.clean import CleanSpec
-from sealmap.vectorization.vectorize import MassBalance, Vectorized, VectorizeSpec, vectorize_raster
+from sealmap.vectorization.vectorize import Vectorized, VectorizeSpec, vectorize_raster
 
 PROBABILITY, CLASSES, RECORD = "probability.tif", "classes.tif", "run.json"
+DELIVERED = ("sealmap.gpkg", "sealmap.qgz", "report.html", "preview.png", "parcels.csv")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +75,8 @@ def predict(
     with open_mosaic(orthos) as mosaic:
         plan = plan_prediction(mosaic, engine)
         tags = {"SEALMAP_MODEL": card.weights_sha256, "SEALMAP_THRESHOLD": f"{card.threshold:g}"}
-        with open_maps(
-            *finals, mosaic.grid, card.legend, card.threshold, tags=tags, overwrite=overwrite
-        ) as writer:
+        files = MapFiles(probability=finals[0], classes=finals[1], tags=tags, overwrite=overwrite)
+        with open_maps(files, mosaic.grid, card.legend, card.threshold) as writer:
             done = predict_mosaic(mosaic, engine, plan, writer, report=progress)
         sheets = _footprints(mosaic)
         record = make_record(
@@ -120,7 +120,6 @@ def vectorize(
     *,
     probability: Path | None = None,
     spec: VectorizeSpec | None = None,
-    language: str = "en",
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Vectorized:
@@ -132,7 +131,9 @@ def vectorize(
     found = vectorize_raster(classes, probability or (beside if beside.exists() else None), spec, progress)
     record = make_record("vectorize", started, [classes], {}, figures=asdict(found.balance))
     package = Package(
-        surfaces=found.polygons, record=record, legend=_legend(classes), language="de" if language == "de" else "en"
+        surfaces=found.polygons,
+        record=record,
+        legend=_legend(classes),
     )
     write_geopackage(out, package, overwrite=overwrite)
     return found
@@ -154,9 +155,13 @@ def parcels(
     with open_raster(classes) as dataset:
         grid, legend = grid_of(dataset), legend_of(dataset)
     path, name = split_layer(layer)
-    account = account_parcels(classes, read_parcels(path, crs=grid.crs, layer=name, id_field=id_field), legend, progress)
+    account = account_parcels(
+        classes, read_parcels(path, crs=grid.crs, layer=name, id_field=id_field), legend, progress
+    )
     record = make_record("parcels", started, [classes, path], {"parcels": path.name}, figures=_sums(account))
-    write_geopackage(out, Package(surfaces=None, parcels=account.table, record=record, legend=legend), overwrite=overwrite)
+    write_geopackage(
+        out, Package(surfaces=None, parcels=account.table, record=record, legend=legend), overwrite=overwrite
+    )
     write_csv(out.with_suffix(".csv"), account.table, overwrite=overwrite)
     return account
 
@@ -179,82 +184,91 @@ def _sums(account: ParcelAccount) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunResult:
-    """What ``run`` left in ``folder``."""
+    """What ``run`` found, and the ``files`` it left in ``folder``, by name."""
 
     folder: Path
     mapped: Mapped
-    balance: MassBalance
+    outlines: Vectorized
     account: ParcelAccount | None
+    record: RunRecord
     files: Mapping[str, Path]
 
 
 def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> RunResult:
-    """predict → vectorize → parcels → GeoPackage, QGIS project, report and preview, all in one folder."""
+    """Predict → vectorize → parcels → GeoPackage, QGIS project, report and preview, all in one folder."""
     started, clock = now(), time.perf_counter()
     folder = job.path(job.output.folder)
-    names = ("sealmap.gpkg", "sealmap.qgz", "report.html", "preview.png", "parcels.csv")
-    files = {name: folder / name for name in names}
+    files = {name: folder / name for name in DELIVERED}
     refuse_existing(*files.values(), folder / CLASSES, folder / PROBABILITY, folder / RECORD, overwrite=overwrite)
     orthos = expand([job.path(p) for p in job.input.orthophotos])
-    parcel_path, parcel_layer = split_layer(str(job.path(job.input.parcels))) if job.input.parcels else (None, None)
-    given = (
-        None
-        if parcel_path is None
-        else read_parcels(
-            parcel_path, crs=_crs_of(orthos[0]), layer=parcel_layer, id_field=job.input.parcel_id or None
-        )
-    )
+    given, parcel_files = _parcels_of(job, orthos[0])
     bundle = job.path(job.model.bundle) if job.model.bundle else None
-    mapped = predict(
-        orthos, folder, model=bundle, device=job.model.device, overwrite=overwrite, progress=progress
-    )
+    mapped = predict(orthos, folder, model=bundle, device=job.model.device, overwrite=overwrite, progress=progress)
     o = job.outline
     clean = CleanSpec(open_m=o.open_m, close_m=o.close_m, min_area_m2=o.min_area_m2, min_hole_m2=o.min_hole_m2)
-    outlines = vectorize_raster(
-        mapped.classes, mapped.probability, VectorizeSpec(clean=clean, simplify_m=o.simplify_m)
-    )
+    spec = VectorizeSpec(clean=clean, simplify_m=o.simplify_m)
+    outlines = vectorize_raster(mapped.classes, mapped.probability, spec)
     account = None if given is None else account_parcels(mapped.classes, given, mapped.card.legend)
-    inputs = orthos if parcel_path is None else [*orthos, parcel_path]
     record = make_record(
         "run",
         started,
-        inputs,
+        [*orthos, *parcel_files],
         {"outline": asdict(o), "language": job.output.language, **mapped.record.settings},
         model=mapped.record.model,
         seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
         figures={"outline": asdict(outlines.balance), "parcels": _sums(account) if account else {}},
     )
-    table = None if account is None else account.table
-    language = job.output.language
+    result = RunResult(folder=folder, mapped=mapped, outlines=outlines, account=account, record=record, files=files)
+    _deliver(result, job, orthos, overwrite=overwrite)
+    return replace(result, files={name: path for name, path in files.items() if path.exists()})
+
+
+def _parcels_of(job: Job, ortho: Path) -> tuple[gpd.GeoDataFrame | None, list[Path]]:
+    """The job's parcels, read before any work is spent, and the file they are from."""
+    if not job.input.parcels:
+        return None, []
+    path, layer = split_layer(str(job.path(job.input.parcels)))
+    with open_raster(ortho) as dataset:
+        crs = grid_of(dataset).crs
+    return read_parcels(path, crs=crs, layer=layer, id_field=job.input.parcel_id or None), [path]
+
+
+def _deliver(result: RunResult, job: Job, orthos: Sequence[Path], *, overwrite: bool) -> None:
+    """GeoPackage, table, QGIS project, preview and report from what a run found."""
+    files, mapped, record = result.files, result.mapped, result.record
+    table = None if result.account is None else result.account.table
+    legend, language, title = mapped.card.legend, job.output.language, job.output.title
     package = Package(
-        surfaces=outlines.polygons, parcels=table, sheets=mapped.sheets, record=record,
-        legend=mapped.card.legend, language=language,
-    )  # fmt: skip
+        surfaces=result.outlines.polygons,
+        parcels=table,
+        sheets=mapped.sheets,
+        record=record,
+        legend=legend,
+        language=language,
+    )
     write_geopackage(files["sealmap.gpkg"], package, overwrite=overwrite)
     if table is not None:
         write_csv(files["parcels.csv"], table, overwrite=overwrite)
-    write_raster_styles(mapped.classes, mapped.probability, mapped.card.legend, language, overwrite=True)
+    write_raster_styles(mapped.classes, mapped.probability, legend, language, overwrite=True)
     project = Project(
-        package=files["sealmap.gpkg"], classes=mapped.classes, probability=mapped.probability,
-        orthophotos=tuple(orthos), title=job.output.title, language=language,
-    )  # fmt: skip
-    write_project(files["sealmap.qgz"], project, overwrite=overwrite)
-    preview = Preview(
-        classes=mapped.classes, orthophotos=tuple(orthos), parcels=table, title=job.output.title, language=language
+        package=files["sealmap.gpkg"],
+        classes=mapped.classes,
+        probability=mapped.probability,
+        orthophotos=tuple(orthos),
+        title=title,
+        language=language,
     )
+    write_project(files["sealmap.qgz"], project, overwrite=overwrite)
+    preview = Preview(classes=mapped.classes, orthophotos=tuple(orthos), parcels=table, title=title, language=language)
     write_preview(files["preview.png"], preview, overwrite=overwrite)
     report = RunReport(
-        record=record, areas=mapped.areas, balance=outlines.balance, parcels=table,
-        preview=files["preview.png"], title=job.output.title, language=language,
-    )  # fmt: skip
+        record=record,
+        areas=mapped.areas,
+        balance=result.outlines.balance,
+        parcels=table,
+        preview=files["preview.png"],
+        title=title,
+        language=language,
+    )
     write_report(files["report.html"], report, overwrite=overwrite)
-    write_text(folder / RECORD, record.to_json(), overwrite=True)
-    return RunResult(
-        folder=folder, mapped=mapped, balance=outlines.balance, account=account,
-        files={name: path for name, path in files.items() if path.exists()},
-    )  # fmt: skip
-
-
-def _crs_of(path: Path) -> Any:
-    with open_raster(path) as dataset:
-        return grid_of(dataset).crs
+    write_text(result.folder / RECORD, record.to_json(), overwrite=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.files.atomic import staged
 from sealmap.files.raster import create_raster, palette, to_cog, write_window
+from sealmap.files.tags import legend_tags
 
 PROBABILITY_LEVELS = 254
 """Probability 1.0 is stored as 254; 255 is nodata. 0 and 1 survive exactly; a step is 0.0039."""
@@ -52,7 +53,8 @@ def classify(probs_KHW: NDArray[np.float32], legend: Legend, threshold: float) -
     is_sealed = probs_KHW[sealed].sum(axis=0) >= threshold
     best_sealed = sealed[probs_KHW[sealed].argmax(axis=0)]
     best_open = open_ids[probs_KHW[open_ids].argmax(axis=0)]
-    return np.where(is_sealed, best_sealed, best_open).astype(np.uint8)
+    classes: NDArray[np.uint8] = np.where(is_sealed, best_sealed, best_open).astype(np.uint8)
+    return classes
 
 
 def bands_of(probs_KHW: NDArray[np.float32], legend: Legend) -> NDArray[np.float32]:
@@ -73,28 +75,36 @@ def quantise(probs: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(np.clip(probs, 0, 1) * PROBABILITY_LEVELS).astype(np.uint8)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapFiles:
+    """Where the two rasters go, and what is written into both as GeoTIFF tags."""
+
+    probability: Path
+    classes: Path
+    tags: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+
+
 @contextmanager
-def open_maps(
-    probability: Path, classes: Path, grid: Grid, legend: Legend, threshold: float, *, tags: dict[str, str],
-    overwrite: bool,
-) -> Iterator[MapWriter]:  # fmt: skip
+def open_maps(files: MapFiles, grid: Grid, legend: Legend, threshold: float) -> Iterator[MapWriter]:
     """Rasters that take their final names together, when all windows are written; else nothing is left."""
     names = band_names(legend)
     with ExitStack() as stack:
-        finals = [stack.enter_context(staged(p, overwrite=overwrite)) for p in (probability, classes)]
+        finals = [stack.enter_context(staged(p, overwrite=files.overwrite)) for p in (files.probability, files.classes)]
         plain = [p.with_name(f"{p.stem}.strips.tif") for p in finals]
-        stack.callback(lambda: [p.unlink(missing_ok=True) for p in plain])
+        for path in plain:
+            stack.callback(path.unlink, missing_ok=True)
         with (
             create_raster(plain[0], grid, count=len(names), dtype="uint8", nodata=IGNORE) as soft,
             create_raster(plain[1], grid, count=1, dtype="uint8", nodata=IGNORE) as hard,
         ):
             soft.scales = [1 / PROBABILITY_LEVELS] * len(names)
             soft.descriptions = names
-            soft.update_tags(**tags)
+            soft.update_tags(**files.tags)
             hard.descriptions = ("class",)
             hard.colorinterp = [ColorInterp.palette]
             hard.write_colormap(1, palette({c.id: c.color for c in legend.classes}))
-            hard.update_tags(SEALMAP_LEGEND=json.dumps(legend.to_json(), ensure_ascii=False), **tags)
+            hard.update_tags(**legend_tags(legend), **files.tags)
             yield MapWriter(soft, hard, legend, threshold)
         to_cog(plain[0], finals[0], resampling="average")
         to_cog(plain[1], finals[1], resampling="mode")

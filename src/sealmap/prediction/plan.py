@@ -57,7 +57,9 @@ class Plan:
         return np.stack(planes).astype(np.float32)
 
 
-def plan_for(grid: Grid, *, model_gsd_m: float, halo_m: float, step: int | None = None, halo: int | None = None) -> Plan:
+def plan_for(
+    grid: Grid, *, model_gsd_m: float, halo_m: float, step: int | None = None, halo: int | None = None
+) -> Plan:
     """Cut ``grid`` into windows.
 
     halo_m: border in metres that is read but not kept. ``step`` and ``halo`` (sheet pixels) override the choice;

@@ -84,9 +84,7 @@ def _groups(tiles: Iterable[tuple[Tile, Patch]], size: int) -> Iterator[list[tup
         yield group
 
 
-def _run(
-    group: list[tuple[Tile, Patch]], engine: Engine, plan: Plan, scale: float
-) -> list[NDArray[np.float32]]:
+def _run(group: list[tuple[Tile, Patch]], engine: Engine, plan: Plan, scale: float) -> list[NDArray[np.float32]]:
     """Probabilities (K, side, side) of each window; the engine is not asked about windows without data."""
     seen = [i for i, (_, patch) in enumerate(group) if patch.valid_HW.any()]
     side, classes = plan.side_px, len(engine.card.legend)

@@ -15,9 +15,7 @@ from sealmap.prediction.plan import plan_for
 from sealmap.prediction.strips import mirror_beyond
 
 
-def predict_array(
-    pixels_CHW: NDArray[Any], gsd_m: float, engine: Engine, pixel_scale: float
-) -> NDArray[np.float32]:
+def predict_array(pixels_CHW: NDArray[Any], gsd_m: float, engine: Engine, pixel_scale: float) -> NDArray[np.float32]:
     """Pixels of any size, bands in the order of the model → probabilities (K, H, W) on the same pixels."""
     height, width = pixels_CHW.shape[1:]
     # Only the pixel size matters here; any metric CRS will do.

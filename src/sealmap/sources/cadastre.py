@@ -94,9 +94,7 @@ class Cadastre:
     duplicates: int
 
 
-def read_cadastre(
-    path: Path, *, crs: CRS, bounds: Bounds, layer: str | None = None, field: str = ""
-) -> Cadastre:
+def read_cadastre(path: Path, *, crs: CRS, bounds: Bounds, layer: str | None = None, field: str = "") -> Cadastre:
     """Shapes that meet ``bounds`` (of ``crs``), in ``crs``.
 
     ``layer`` None takes the building and use layers of a simplified ALKIS; otherwise the layer named.
@@ -124,9 +122,7 @@ def read_cadastre(
     )
 
 
-def read_parcels(
-    path: Path, *, crs: CRS, layer: str | None = None, id_field: str | None = None
-) -> gpd.GeoDataFrame:
+def read_parcels(path: Path, *, crs: CRS, layer: str | None = None, id_field: str | None = None) -> gpd.GeoDataFrame:
     """Parcels in ``crs``: columns parcel_id (text), official_area_m2 (NaN where not given) and geometry.
 
     Rows with one id are parts of one parcel and are joined. Raises InputError where no field can be the id.
@@ -221,9 +217,7 @@ def _no_overlap(path: Path, layers: list[str], crs: CRS, bounds: Bounds) -> Inpu
     frames = [read_layer(path, name).to_crs(crs) for name in layers]
     extents = np.array([f.total_bounds for f in frames if len(f)])
     if not len(extents):
-        return InputError(
-            f"{path.name} holds no shapes in {', '.join(layers)}", remedy="fetch the cadastre again"
-        )
+        return InputError(f"{path.name} holds no shapes in {', '.join(layers)}", remedy="fetch the cadastre again")
     whole = (*extents[:, :2].min(axis=0), *extents[:, 2:].max(axis=0))
     return InputError(
         f"the cadastre {path.name} ({_extent(whole)}) does not overlap the orthophoto ({_extent(bounds)})"
@@ -242,9 +236,7 @@ def _drop_duplicates(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if oid is None:
         return frame
     updated = _find(frame, _UPDATED)
-    when = [
-        (_date(v) or date.min) if updated else date.min for v in (frame[updated] if updated else frame[oid])
-    ]
+    when = [(_date(v) or date.min) if updated else date.min for v in (frame[updated] if updated else frame[oid])]
     newest: dict[str, int] = {}
     keep = []
     for i, key in enumerate(_texts(frame, oid)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from rasterio.io import DatasetReader
 from sealmap.core.errors import BandError, GridError, InputError
 from sealmap.core.grid import Grid, Window, union_grid
 from sealmap.core.patch import Patch
-from sealmap.files.raster import grid_of, open_raster, read_window
+from sealmap.files.raster import gdal_env, grid_of, open_dataset, open_raster, read_window
 
 SUFFIXES = (".jp2", ".tif", ".tiff", ".vrt", ".j2k")
 _BLACK_EDGE_PX = 17
@@ -54,15 +54,13 @@ class Mosaic:
     Where sheets overlap, the one that comes first in the order given is taken.
     """
 
-    def __init__(self, sheets: Sequence[Sheet], grid: Grid, dtype: np.dtype[Any], stack: ExitStack) -> None:
+    def __init__(self, sheets: Sequence[Sheet], grid: Grid, dtype: np.dtype[Any]) -> None:
         self.sheets = tuple(sheets)
         self.grid = grid
         self.dtype = dtype
         self.bands = sheets[0].bands
-        self._stack = stack
-        self._open: OrderedDict[Path, tuple[ExitStack, DatasetReader]] = OrderedDict()
+        self._open: OrderedDict[Path, DatasetReader] = OrderedDict()
         self._edges = np.array([(s.window.row, s.window.col, s.window.stop_row, s.window.stop_col) for s in sheets])
-        stack.callback(self._close)
 
     def read(self, window: Window, bands: Sequence[str] | None = None) -> Patch:
         """Pixels of a window, which may reach beyond the grid; there, and where no data is, valid is False.
@@ -91,10 +89,7 @@ class Mosaic:
         """Sheets that meet a window."""
         e = self._edges
         hit = (
-            (e[:, 0] < window.stop_row)
-            & (e[:, 2] > window.row)
-            & (e[:, 1] < window.stop_col)
-            & (e[:, 3] > window.col)
+            (e[:, 0] < window.stop_row) & (e[:, 2] > window.row) & (e[:, 1] < window.stop_col) & (e[:, 3] > window.col)
         )
         return [self.sheets[i] for i in np.flatnonzero(hit)]
 
@@ -116,11 +111,13 @@ class Mosaic:
         for sheet in self.sheets[:: max(1, len(self.sheets) // 8)]:
             dataset = self._dataset(sheet)
             side = min(1024, dataset.height), min(1024, dataset.width)
-            sample: NDArray[Any] = dataset.read(1, out_shape=side)
-            top = max(top, int(sample.max()))
+            sample = dataset.read(1, out_shape=side, masked=True)  # a nodata value of 65535 is no brightness
+            top = max(top, int(sample.filled(0).max()))
         return float(2 ** max(8, top.bit_length()) - 1)
 
-    def _read_sheet(self, sheet: Sheet, part: Window, wanted: tuple[str, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _read_sheet(
+        self, sheet: Sheet, part: Window, wanted: tuple[str, ...]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         dataset = self._dataset(sheet)
         inside = part.shift(-sheet.window.row, -sheet.window.col)
         numbers = [sheet.bands.index(b) + 1 for b in wanted]
@@ -141,15 +138,14 @@ class Mosaic:
             self._open.move_to_end(sheet.path)
         else:
             if len(self._open) >= _OPEN_SHEETS:
-                _, (oldest, _) = self._open.popitem(last=False)
-                oldest.close()
-            stack = ExitStack()
-            self._open[sheet.path] = stack, stack.enter_context(open_raster(sheet.path))
-        return self._open[sheet.path][1]
+                self._open.popitem(last=False)[1].close()
+            self._open[sheet.path] = open_dataset(sheet.path)
+        return self._open[sheet.path]
 
-    def _close(self) -> None:
-        for stack, _ in self._open.values():
-            stack.close()
+    def close(self) -> None:
+        """Close all sheets."""
+        for dataset in self._open.values():
+            dataset.close()
         self._open.clear()
 
 
@@ -169,8 +165,12 @@ def open_mosaic(paths: Sequence[Path]) -> Iterator[Mosaic]:
         row, col = whole.offset_of(grid)
         window = Window(row=row, col=col, height=grid.height, width=grid.width)
         sheets.append(Sheet(path=path, name=path.stem, window=window, bands=bands, alpha=alpha, mask=mask))
-    with ExitStack() as stack:
-        yield Mosaic(sheets, whole, heads[0][1], stack)
+    with gdal_env():  # one for all sheets: GDAL environments nest, sheets are closed in any order
+        mosaic = Mosaic(sheets, whole, heads[0][1])
+        try:
+            yield mosaic
+        finally:
+            mosaic.close()
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -293,7 +293,8 @@ def _same(files: Sequence[Path], heads: Sequence[_Head]) -> None:
     for path, (_, dtype, bands, *_) in zip(files, heads, strict=True):
         if dtype != heads[0][1]:
             raise InputError(
-                f"{path.name} is {dtype}, {files[0].name} is {heads[0][1]}", remedy="run them one after the other"
+                f"{path.name} is {dtype}, {files[0].name} is {heads[0][1]}",
+                remedy="run them one after the other",
             )
         if bands != heads[0][2]:
             raise BandError(

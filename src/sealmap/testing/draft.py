@@ -63,9 +63,7 @@ class Draft:
     buildings: list[Building] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
 
-    def paint(
-        self, shape: BaseGeometry, material: str, key: tuple[int, float], tint: Tint, angle: float = 0.0
-    ) -> None:
+    def paint(self, shape: BaseGeometry, material: str, key: tuple[int, float], tint: Tint, angle: float = 0.0) -> None:
         """Add a flat surface; ``key`` is (truth, layer)."""
         if not shape.is_empty:
             self.surfaces.append(Surface(shape, material, key[0], key[1], tint, angle, FLAT))

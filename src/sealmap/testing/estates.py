@@ -11,6 +11,7 @@ from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from sealmap.testing.draft import Draft, Rng, oblong, polygons, rotate, scatter, tint_of, turned
+from sealmap.testing.green import playground
 from sealmap.testing.houses import House, build, roof_of, small, style_of
 from sealmap.testing.model import PAVED, UNSEALED
 from sealmap.testing.plots import Plot, cut_plots, garden, hedge, long_angle, spot_house, yard_material
@@ -148,14 +149,10 @@ def slabs(draft: Draft, block: Polygon, rng: Rng) -> None:
 
 def _slab_style(storeys: int, rng: Rng) -> House:
     base = style_of(rng, 0.72)
-    return replace(
-        base, eave=2.9 * storeys, use="block", over=0.3, slope=0.0 if base.roof == "flat" else 25.0
-    )
+    return replace(base, eave=2.9 * storeys, use="block", over=0.3, slope=0.0 if base.roof == "flat" else 25.0)
 
 
-def _slab_row(
-    draft: Draft, piece: Polygon, kit: tuple[float, float, House, Polygon], rng: Rng
-) -> list[BaseGeometry]:
+def _slab_row(draft: Draft, piece: Polygon, kit: tuple[float, float, House, Polygon], rng: Rng) -> list[BaseGeometry]:
     angle, depth, style, block = kit
     px0, py0, px1, py1 = piece.bounds
     length = min(px1 - px0 - 4, float(rng.uniform(30, 75)))
@@ -198,14 +195,10 @@ def _estate_ground(draft: Draft, free: BaseGeometry, angle: float, rng: Rng) -> 
         rest: BaseGeometry = room
         x0, y0, x1, y1 = room.bounds
         w, d = min(float(rng.uniform(20, 50)), x1 - x0 - 3), 16.6
-        lot = oblong((x0 + x1) / 2, (y0 + y1) / 2 + float(rng.uniform(-2, 2)), w, d).intersection(
-            room.buffer(-1)
-        )
+        lot = oblong((x0 + x1) / 2, (y0 + y1) / 2 + float(rng.uniform(-2, 2)), w, d).intersection(room.buffer(-1))
         if lot.area > 150 and rng.random() < 0.75:
             car_park(draft, rotate(lot, angle), angle, rng)
-            lane = box(x0 - 20, lot.bounds[1] + 5.3, x1 + 20, lot.bounds[1] + 10.5).intersection(
-                room.buffer(2)
-            )
+            lane = box(x0 - 20, lot.bounds[1] + 5.3, x1 + 20, lot.bounds[1] + 10.5).intersection(room.buffer(2))
             draft.paint(rotate(lane, angle), "asphalt_old", (PAVED, 19.8), tint_of(rng))
             rest = room.difference(shapely.union(lot, lane).buffer(1.5))
         left += polygons(rest, 40)
@@ -218,18 +211,6 @@ def _estate_ground(draft: Draft, free: BaseGeometry, angle: float, rng: Rng) -> 
             kind = str(rng.choice(["deciduous", "conifer", "bush"], p=[0.72, 0.12, 0.16]))
             size = size if kind != "bush" else size * 0.4
             draft.tree(p.x, p.y, (size, size * float(rng.uniform(2.0, 3.0))), kind, float(rng.random()))
-
-
-def playground(draft: Draft, room: Polygon, angle: float, rng: Rng) -> None:
-    """Sand, a few coloured things, in the frame of ``angle``."""
-    x0, y0, x1, y1 = room.bounds
-    square = oblong((x0 + x1) / 2, (y0 + y1) / 2, min(14.0, x1 - x0), min(9.0, y1 - y0))
-    sand = square.buffer(-1).buffer(1).intersection(room.buffer(-1.5))
-    draft.paint(rotate(sand, angle), "sand", (UNSEALED, 9.0), tint_of(rng))
-    for x, y in scatter(sand.buffer(-1.5), 3.2, rng)[:7]:
-        toy = rotate(oblong(x, y, float(rng.uniform(0.5, 2.5)), float(rng.uniform(0.4, 1.2))), angle)
-        draft.paint(toy, "toy", (UNSEALED, 24.0), tint_of(rng))
-        draft.body(toy, 1.5)
 
 
 def core(draft: Draft, block: Polygon, rng: Rng) -> None:
@@ -251,9 +232,7 @@ def core(draft: Draft, block: Polygon, rng: Rng) -> None:
             continue
         y = ends[1] - depth / 2 - 0.5 if plot.front > 0 else ends[0] + depth / 2 + 0.5
         style = replace(style_of(rng, 0.08), use="shop" if rng.random() < 0.3 else "house", over=0.35)
-        style = replace(
-            style, eave=float(rng.uniform(6, 12)), slope=style.slope + 6 if style.roof != "flat" else 0
-        )
+        style = replace(style, eave=float(rng.uniform(6, 12)), slope=style.slope + 6 if style.roof != "flat" else 0)
         if style.roof == "hip":
             style = replace(style, roof="gable")
         house = replace(style, x=x, y=y, w=x1 - x0 - 0.3, d=depth, angle=plot.angle)
@@ -285,21 +264,15 @@ def industry(draft: Draft, block: Polygon, rng: Rng) -> None:
             "Gebäude- und Freifläche Industrie und Gewerbe",
             "Gewerbering",
         )
-        draft.paint(
-            plot.world(), str(rng.choice(["lawn_rough", "lawn", "verge"])), (UNSEALED, 5.0), tint_of(rng)
-        )
+        draft.paint(plot.world(), str(rng.choice(["lawn_rough", "lawn", "verge"])), (UNSEALED, 5.0), tint_of(rng))
         yard = plot.shape.buffer(-float(rng.uniform(1, 5)), join_style="mitre")
         loose = rng.random() < 0.2
         material = str(
             rng.choice(
-                ["gravel", "site"]
-                if loose
-                else ["asphalt", "concrete", "asphalt_old", "pavers_grey", "asphalt_dark"]
+                ["gravel", "site"] if loose else ["asphalt", "concrete", "asphalt_old", "pavers_grey", "asphalt_dark"]
             )
         )
-        draft.paint(
-            rotate(yard, plot.angle), material, (UNSEALED if loose else PAVED, 18.0), tint_of(rng), plot.angle
-        )
+        draft.paint(rotate(yard, plot.angle), material, (UNSEALED if loose else PAVED, 18.0), tint_of(rng), plot.angle)
         gate = plot.shape.intersection(_gate(plot, rng))
         draft.paint(rotate(gate, plot.angle), "asphalt_old", (PAVED, 18.2), tint_of(rng), plot.angle)
         used = _halls(draft, plot, yard, rng)
@@ -385,9 +358,7 @@ def _yard_life(draft: Draft, rest: BaseGeometry, angle: float, rng: Rng) -> None
             car_park(draft, rotate(part, angle), angle, rng)
             continue
         for x, y in scatter(room.buffer(-3), float(rng.uniform(6, 14)), rng)[:24]:
-            size = (
-                (6.1, 2.5) if rng.random() < 0.5 else (float(rng.uniform(1.5, 5)), float(rng.uniform(1, 3)))
-            )
+            size = (6.1, 2.5) if rng.random() < 0.5 else (float(rng.uniform(1.5, 5)), float(rng.uniform(1, 3)))
             spot = turned(x, y, angle)
             turn = angle + float(rng.choice([0, 0, math.pi / 2])) + float(rng.normal(0, 0.03))
             thing = place(oblong(0, 0, *size), (spot.x, spot.y, turn))

@@ -11,7 +11,7 @@ import shapely
 from shapely.geometry import LineString, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from sealmap.testing.draft import Draft, Rng, oblong, polygons, rotate, scatter, tint_of, turned
+from sealmap.testing.draft import Draft, Rng, oblong, rotate, scatter, tint_of, turned
 from sealmap.testing.houses import build, small, style_of
 from sealmap.testing.model import PAVED, UNSEALED, Surface
 from sealmap.testing.plots import Plot, cut_plots, garden, long_angle, spot_house, villa, yard_material
@@ -33,9 +33,7 @@ def fields(draft: Draft, block: Polygon, rng: Rng) -> None:
             _tramlines(draft, inner, furrow, tint, rng)
             for _ in range(int(rng.poisson(0.4))):
                 p = rotate(plot.shape.representative_point(), plot.angle)
-                wet = Point(p.x + rng.normal(0, 20), p.y + rng.normal(0, 15)).buffer(
-                    float(rng.uniform(4, 14))
-                )
+                wet = Point(p.x + rng.normal(0, 20), p.y + rng.normal(0, 15)).buffer(float(rng.uniform(4, 14)))
                 draft.paint(blob(wet, rng).intersection(inner), "soil", (UNSEALED, 6.4), tint_of(rng))
         if rng.random() < 0.25:
             for x, y in scatter(land.boundary.buffer(1.2).intersection(land), 7.0, rng):
@@ -54,9 +52,7 @@ def blob(shape: BaseGeometry, rng: Rng) -> BaseGeometry:
     return Polygon((ring - [x, y]) * scale + [x, y]).buffer(0)
 
 
-def _tramlines(
-    draft: Draft, land: BaseGeometry, angle: float, tint: tuple[float, float, float], rng: Rng
-) -> None:
+def _tramlines(draft: Draft, land: BaseGeometry, angle: float, tint: tuple[float, float, float], rng: Rng) -> None:
     """Wheel tracks of the sprayer, two ruts each."""
     local = rotate(land, -angle)
     x0, y0, x1, y1 = local.bounds
@@ -93,9 +89,7 @@ def park(draft: Draft, block: Polygon, rng: Rng) -> None:
         pond = blob(at.buffer(float(rng.uniform(0.1, 0.26)) * min(x1 - x0, y1 - y0)), rng).intersection(
             local.buffer(-4)
         )
-        draft.paint(
-            rotate(pond.buffer(float(rng.uniform(0.6, 2))), angle), "reed", (UNSEALED, 7.0), tint_of(rng)
-        )
+        draft.paint(rotate(pond.buffer(float(rng.uniform(0.6, 2))), angle), "reed", (UNSEALED, 7.0), tint_of(rng))
         draft.paint(rotate(pond, angle), "water", (UNSEALED, 8.0), tint_of(rng))
         used.append(pond)
     basin = rotate(pond, angle)
@@ -112,9 +106,7 @@ def park(draft: Draft, block: Polygon, rng: Rng) -> None:
             draft.tree(p.x, p.y, (size, size * 2.3), kind, float(rng.random()))
 
 
-def _sports(
-    draft: Draft, local: BaseGeometry, used: list[BaseGeometry], angle: float, rng: Rng
-) -> list[BaseGeometry]:
+def _sports(draft: Draft, local: BaseGeometry, used: list[BaseGeometry], angle: float, rng: Rng) -> list[BaseGeometry]:
     x0, y0, x1, y1 = local.bounds
     out: list[BaseGeometry] = []
     long, wide = float(rng.uniform(60, 95)), float(rng.uniform(38, 60))
@@ -152,9 +144,7 @@ def _pitch_lines(draft: Draft, rect: tuple[float, float, float, float], angle: f
     draft.paint(rotate(lines, angle), "marking_pitch", (-1, 9.5), (0.0, 0.0, 0.0))
 
 
-def _paths(
-    draft: Draft, local: BaseGeometry, used: list[BaseGeometry], angle: float, rng: Rng
-) -> list[BaseGeometry]:
+def _paths(draft: Draft, local: BaseGeometry, used: list[BaseGeometry], angle: float, rng: Rng) -> list[BaseGeometry]:
     x0, y0, x1, y1 = local.bounds
     out: list[BaseGeometry] = []
     block = shapely.union_all(used).buffer(1) if used else Polygon()
@@ -163,19 +153,13 @@ def _paths(
         a, b = rng.uniform(0.1, 0.9, 2)
         swing = float(rng.uniform(3, 14)) * np.sin(t * float(rng.uniform(3, 9)) + float(rng.uniform(0, 6)))
         if rng.random() < 0.5:
-            line = LineString(
-                np.column_stack([x0 + (x1 - x0) * t, y0 + (y1 - y0) * (a + (b - a) * t) + swing])
-            )
+            line = LineString(np.column_stack([x0 + (x1 - x0) * t, y0 + (y1 - y0) * (a + (b - a) * t) + swing]))
         else:
-            line = LineString(
-                np.column_stack([x0 + (x1 - x0) * (a + (b - a) * t) + swing, y0 + (y1 - y0) * t])
-            )
+            line = LineString(np.column_stack([x0 + (x1 - x0) * (a + (b - a) * t) + swing, y0 + (y1 - y0) * t]))
         path = line.buffer(float(rng.uniform(0.9, 1.9))).intersection(local).difference(block)
         loose = rng.random() < 0.5
         material = str(
-            rng.choice(
-                ["gravel", "dirt", "sand"] if loose else ["asphalt", "asphalt_old", "slabs", "asphalt_light"]
-            )
+            rng.choice(["gravel", "dirt", "sand"] if loose else ["asphalt", "asphalt_old", "slabs", "asphalt_light"])
         )
         draft.paint(rotate(path, angle), material, (UNSEALED if loose else PAVED, 8.2), tint_of(rng), angle)
         out.append(path)
@@ -195,6 +179,18 @@ def heap(draft: Draft, foot: BaseGeometry, rng: Rng) -> None:
         down = math.atan2(middle[1] - top.y, middle[0] - top.x)
         facet = Polygon([a, b, (top.x, top.y)]).buffer(0.05)
         draft.plane(Surface(facet, material, UNSEALED, 6.9, tint, down, (down, slope)))
+
+
+def playground(draft: Draft, room: Polygon, angle: float, rng: Rng) -> None:
+    """Sand, a few coloured things, in the frame of ``angle``."""
+    x0, y0, x1, y1 = room.bounds
+    square = oblong((x0 + x1) / 2, (y0 + y1) / 2, min(14.0, x1 - x0), min(9.0, y1 - y0))
+    sand = square.buffer(-1).buffer(1).intersection(room.buffer(-1.5))
+    draft.paint(rotate(sand, angle), "sand", (UNSEALED, 9.0), tint_of(rng))
+    for x, y in scatter(sand.buffer(-1.5), 3.2, rng)[:7]:
+        toy = rotate(oblong(x, y, float(rng.uniform(0.5, 2.5)), float(rng.uniform(0.4, 1.2))), angle)
+        draft.paint(toy, "toy", (UNSEALED, 24.0), tint_of(rng))
+        draft.body(toy, 1.5)
 
 
 def site(draft: Draft, block: Polygon, rng: Rng) -> None:
@@ -245,18 +241,14 @@ def farm(draft: Draft, plot: Plot, rng: Rng) -> None:
         "Gebäude- und Freifläche Land- und Forstwirtschaft",
         "Dorfstraße",
     )
-    draft.paint(
-        plot.world(), str(rng.choice(["lawn_rough", "meadow", "garden"])), (UNSEALED, 5.0), tint_of(rng)
-    )
+    draft.paint(plot.world(), str(rng.choice(["lawn_rough", "meadow", "garden"])), (UNSEALED, 5.0), tint_of(rng))
     x0, y0, x1, y1 = plot.shape.bounds
     loose = rng.random() < 0.4
     mid = (y0 + y1) / 2
     deep = box(x0 + 3, mid - 2, x1 - 3, y1) if plot.front > 0 else box(x0 + 3, y0, x1 - 3, mid + 2)
     yard = plot.shape.intersection(deep)
     material = str(rng.choice(["gravel", "dirt"])) if loose else yard_material(rng)
-    draft.paint(
-        rotate(yard, plot.angle), material, (UNSEALED if loose else PAVED, 18.0), tint_of(rng), plot.angle
-    )
+    draft.paint(rotate(yard, plot.angle), material, (UNSEALED if loose else PAVED, 18.0), tint_of(rng), plot.angle)
     used: list[BaseGeometry] = [yard]
     for kind, size, back in (
         ("house", (13.0, 9.5), 4.0),
@@ -285,6 +277,3 @@ def farm(draft: Draft, plot: Plot, rng: Rng) -> None:
         build(draft, [style], rng)
         used.append(oblong(*centre, *size))
     garden(draft, plot, shapely.union_all(used), rng)
-
-
-__all__ = ["farm", "fields", "forest", "park", "polygons", "site", "village"]

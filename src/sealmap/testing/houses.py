@@ -143,9 +143,7 @@ def _furniture(draft: Draft, h: House, layer: float, rng: Rng) -> None:
     half = h.d / 2 + h.over
     for _ in range(int(rng.choice([0, 1, 1, 2]))):
         x, y = h.x + rng.uniform(-0.35, 0.35) * h.w, h.y + rng.uniform(-0.25, 0.25) * h.d
-        stack = _put(
-            draft, h, oblong(x, y, 0.7, rng.uniform(0.6, 1.1)), "chimney", (layer + 0.6, rng.uniform(-1, 1))
-        )
+        stack = _put(draft, h, oblong(x, y, 0.7, rng.uniform(0.6, 1.1)), "chimney", (layer + 0.6, rng.uniform(-1, 1)))
         draft.body(stack, float(rng.uniform(1.0, 1.8)), "rooftop", roof)
     pv_side = float(rng.choice([-1, 1])) if rng.random() < 0.22 and h.roof != "shed" else 0.0
     if pv_side and h.w > 6:
@@ -172,9 +170,7 @@ def _furniture(draft: Draft, h: House, layer: float, rng: Rng) -> None:
         if rng.random() < 0.22 and h.roof == "gable" and h.w > 8:
             width = float(rng.uniform(1.8, min(5.0, h.w * 0.5)))
             shape = oblong(h.x + rng.uniform(-0.15, 0.15) * h.w, h.y + side * half * 0.5, width, half * 0.62)
-            material = (
-                h.material if rng.random() < 0.6 else str(rng.choice(["bitumen", "metal_grey", "metal_zinc"]))
-            )
+            material = h.material if rng.random() < 0.6 else str(rng.choice(["bitumen", "metal_grey", "metal_zinc"]))
             dormer = rotate(shape, h.angle)
             lean = (math.pi / 2 * side + h.angle, math.radians(8))
             draft.plane(Surface(dormer, material, ROOF, layer + 0.3, h.tint, h.angle, lean))
@@ -233,16 +229,12 @@ def _rooflights(draft: Draft, h: House, layer: float, rng: Rng) -> None:
             )
 
 
-def small(
-    draft: Draft, spot: tuple[float, float, float], size: tuple[float, float], use: str, rng: Rng
-) -> House:
+def small(draft: Draft, spot: tuple[float, float, float], size: tuple[float, float], use: str, rng: Rng) -> House:
     """A garage, shed or carport; ``spot`` is (x, y, angle) in the turned frame, ``size`` (w, d) metres."""
     material = str(rng.choice(["bitumen", "gravel_roof", "metal_grey", "fibre", "bitumen", "wood_roof"]))
     if use != "garage":
         material = str(
-            rng.choice(
-                ["bitumen", "metal_grey", "fibre", "wood_roof", "tile_dark", "tile_red", "metal_bright"]
-            )
+            rng.choice(["bitumen", "metal_grey", "fibre", "wood_roof", "tile_dark", "tile_red", "metal_bright"])
         )
     roof = "flat" if use != "shed" or rng.random() < 0.4 else "gable"
     house = House(
@@ -275,9 +267,7 @@ def style_of(rng: Rng, flat: float = 0.1) -> House:
             )
         )
     else:
-        material = str(
-            rng.choice([*TILES, "metal_grey", "metal_colour"], p=[0.26, 0.19, 0.3, 0.12, 0.05, 0.05, 0.03])
-        )
+        material = str(rng.choice([*TILES, "metal_grey", "metal_colour"], p=[0.26, 0.19, 0.3, 0.12, 0.05, 0.05, 0.03]))
     storeys = int(rng.choice([1, 2, 2]))
     base = House(0, 0, 1, 1, 0, roof, eave=2.9 * storeys + 0.6, over=float(rng.uniform(0.3, 0.6)))
     slope = float(rng.uniform(22, 48)) if roof == "gable" else float(rng.uniform(20, 35))

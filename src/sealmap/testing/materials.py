@@ -269,9 +269,7 @@ GROUND: dict[str, Material] = {
     ),
     "cobbles": material((128, 124, 118, 126), (146, 140, 130, 142), fine=0.12, mid=0.028),
     "kerb": material((186, 186, 178, 178), (170, 170, 164, 166), fine=0.031),
-    "deck": material(
-        (140, 112, 86, 142), (158, 136, 110, 156), (126, 120, 112, 128), fine=0.06, stripes=(0.6, 0.07)
-    ),
+    "deck": material((140, 112, 86, 142), (158, 136, 110, 156), (126, 120, 112, 128), fine=0.06, stripes=(0.6, 0.07)),
     "marking": material((226, 228, 222, 218), fine=0.06, mid=0.044),
     "marking_pitch": material((208, 214, 200, 210), fine=0.06, mid=0.055),
     "manhole": material((88, 86, 82, 88), fine=0.1, spread=0.3),
@@ -298,9 +296,7 @@ GROUND: dict[str, Material] = {
         mid=0.017,
         coarse=0.12,
     ),
-    "reed": material(
-        (162, 146, 112, 150), (148, 136, 104, 146), fine=0.15, mid=0.077, shift=(-16, -8, -10, 10)
-    ),
+    "reed": material((162, 146, 112, 150), (148, 136, 104, 146), fine=0.15, mid=0.077, shift=(-16, -8, -10, 10)),
     "pool": material((84, 178, 206, 40), (104, 190, 200, 44), fine=0.03, spread=0.06),
     "forest_floor": material(
         (100, 90, 72, 122),

@@ -92,9 +92,7 @@ MATERIALS: dict[str, Material] = {
         stripes=(1.2, 0.05),
         spread=0.08,
     ),
-    "metal_zinc": material(
-        (172, 180, 182, 168), (156, 164, 168, 154), fine=0.03, mid=0.017, stripes=(0.8, 0.06)
-    ),
+    "metal_zinc": material((172, 180, 182, 168), (156, 164, 168, 154), fine=0.03, mid=0.017, stripes=(0.8, 0.06)),
     "metal_colour": material(
         (110, 146, 186, 130),
         (96, 128, 96, 128),
@@ -164,9 +162,7 @@ MATERIALS: dict[str, Material] = {
         fine=0.06,
         spread=0.2,
     ),
-    "pv": material(
-        (48, 56, 78, 62), (56, 62, 74, 66), (42, 46, 58, 52), fine=0.04, grid=(1.1, -0.35), spread=0.12
-    ),
+    "pv": material((48, 56, 78, 62), (56, 62, 74, 66), (42, 46, 58, 52), fine=0.04, grid=(1.1, -0.35), spread=0.12),
     "glass": material((66, 78, 90, 70), (120, 136, 148, 120), (88, 98, 106, 90), fine=0.04, spread=0.25),
     "rooflight": material((198, 206, 208, 190), (168, 184, 190, 164), fine=0.03),
     "wall_light": material((198, 196, 186, 190), (168, 160, 146, 164), fine=0.05, spread=0.15),
@@ -179,13 +175,9 @@ MATERIALS: dict[str, Material] = {
         fine=0.05,
         stripes=(0.5, 0.06),
     ),
-    "stack": material(
-        (176, 150, 112, 170), (150, 146, 140, 148), (120, 112, 104, 122), fine=0.12, stripes=(1.0, 0.1)
-    ),
+    "stack": material((176, 150, 112, 170), (150, 146, 140, 148), (120, 112, 104, 122), fine=0.12, stripes=(1.0, 0.1)),
     "trampoline": material((46, 50, 54, 60), (58, 76, 104, 80), fine=0.04),
-    "toy": material(
-        (196, 60, 48, 150), (214, 170, 50, 180), (60, 110, 170, 110), (70, 140, 80, 130), fine=0.03
-    ),
+    "toy": material((196, 60, 48, 150), (214, 170, 50, 180), (60, 110, 170, 110), (70, 140, 80, 130), fine=0.03),
     "car_white": material((226, 228, 226, 218), fine=0.03, spread=0.06),
     "car_grey": material((112, 116, 120, 112), fine=0.04, spread=0.2),
     "car_silver": material((176, 180, 182, 172), fine=0.04, spread=0.1),

@@ -160,9 +160,7 @@ def surroundings(draft: Draft, plot: Plot, main: House, rng: Rng) -> BaseGeometr
     gx = (hx0 - min(gap / 2, 2.0)) if left else (hx1 + min(gap / 2, 2.0))
     street_y = front_y + plot.front * 40
     back = front_y - plot.front * float(rng.uniform(2, 7))
-    drive = plot.shape.intersection(
-        box(gx - width / 2, min(back, street_y), gx + width / 2, max(back, street_y))
-    )
+    drive = plot.shape.intersection(box(gx - width / 2, min(back, street_y), gx + width / 2, max(back, street_y)))
     draft.paint(rotate(drive, plot.angle), stuff, key, tint, plot.angle)
     done.append(drive)
     if gap > 3.6 and rng.random() < 0.75:
@@ -202,9 +200,7 @@ def surroundings(draft: Draft, plot: Plot, main: House, rng: Rng) -> BaseGeometr
 
 def garden(draft: Draft, plot: Plot, used: BaseGeometry, rng: Rng) -> None:
     """Hedges, beds, trees, shed, trampoline, pool on what is left of the plot."""
-    free = (
-        plot.shape.buffer(-1.2).difference(used.buffer(1.0)) if not used.is_empty else plot.shape.buffer(-1.2)
-    )
+    free = plot.shape.buffer(-1.2).difference(used.buffer(1.0)) if not used.is_empty else plot.shape.buffer(-1.2)
     if free.is_empty:
         return
     narrow = plot.shape.bounds[2] - plot.shape.bounds[0] < 9.5
@@ -221,11 +217,7 @@ def garden(draft: Draft, plot: Plot, used: BaseGeometry, rng: Rng) -> None:
     spots = scatter(free, 5.5, rng)
     rng.shuffle(spots)
     for x, y in spots[: int(rng.integers(0, 4))]:
-        bed = (
-            oblong(x, y, float(rng.uniform(1.5, 5)), float(rng.uniform(1, 3.5)))
-            .buffer(0.4)
-            .intersection(free)
-        )
+        bed = oblong(x, y, float(rng.uniform(1.5, 5)), float(rng.uniform(1, 3.5))).buffer(0.4).intersection(free)
         draft.paint(
             rotate(bed, plot.angle),
             str(rng.choice(["soil", "garden", "meadow", "mulch"])),

@@ -62,9 +62,7 @@ class _Frame:
 
     def area(self, margin: float) -> BaseGeometry:
         x, y = self.col * self.gsd, -self.row * self.gsd
-        return box(
-            x - margin, y - self.height * self.gsd - margin, x + self.width * self.gsd + margin, y + margin
-        )
+        return box(x - margin, y - self.height * self.gsd - margin, x + self.width * self.gsd + margin, y + margin)
 
 
 class _Index:
@@ -234,9 +232,7 @@ def _texture(image: F32, ids: NDArray[np.int32], table: _Tables, place: tuple[To
     np.clip(image, 1, 255, out=image)
 
 
-def _pattern(
-    ids: NDArray[np.int32], mats: NDArray[np.intp], table: _Tables, place: tuple[_Frame, F32]
-) -> F32:
+def _pattern(ids: NDArray[np.int32], mats: NDArray[np.intp], table: _Tables, place: tuple[_Frame, F32]) -> F32:
     """Stripes (furrows, seams, boards) and joints (slabs, panels), as a factor."""
     frame, warp = place
     _, _, pattern = _strengths()
@@ -288,9 +284,7 @@ def _place_trees(index: _Index, frame: _Frame, light: Light, target: tuple[F32, 
         sprite = sprite_for(tree, light)
         row, col = math.floor(-tree.y / g) - frame.row, math.floor(tree.x / g) - frame.col
         if target is None:
-            cut = _clip(
-                sprite.shade.shape, (row - sprite.shade_foot[0], col - sprite.shade_foot[1]), frame.shape
-            )
+            cut = _clip(sprite.shade.shape, (row - sprite.shade_foot[0], col - sprite.shade_foot[1]), frame.shape)
             if cut:
                 np.maximum(shade[cut[0]], sprite.shade[cut[1]], out=shade[cut[0]])
         else:

@@ -59,9 +59,7 @@ def plan_town(spec: TownSpec) -> Scene:
         for block in polygons(cell.difference(land), 1e-6):
             _fill(draft, block, kind, own)
     surfaces = tuple(sorted(draft.surfaces, key=lambda s: s.layer))
-    return Scene(
-        spec, surfaces, tuple(draft.solids), tuple(draft.trees), tuple(draft.buildings), tuple(draft.parcels)
-    )
+    return Scene(spec, surfaces, tuple(draft.solids), tuple(draft.trees), tuple(draft.buildings), tuple(draft.parcels))
 
 
 def _district(cell: Polygon, rng: Rng) -> tuple[list[Polygon], list[LineString], str]:

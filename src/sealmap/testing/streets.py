@@ -110,9 +110,7 @@ def street_of(line: LineString, rank: int, kind: str, rng: Rng) -> Street:
 
 def _walk(rng: Rng) -> str:
     return str(
-        rng.choice(
-            ["slabs", "pavers_grey", "asphalt_old", "pavers_red", "concrete"], p=[0.36, 0.3, 0.16, 0.1, 0.08]
-        )
+        rng.choice(["slabs", "pavers_grey", "asphalt_old", "pavers_red", "concrete"], p=[0.36, 0.3, 0.16, 0.1, 0.08])
     )
 
 
@@ -126,9 +124,7 @@ def draw_streets(draft: Draft, streets: list[Street], rng: Rng) -> BaseGeometry:
         taken = shapely.union(taken, land)
         # A street ends on the centre line of an earlier one, which must cover its round end.
         _draw_street(draft, street, land, 15.0 - 0.9 * i / len(streets), rng)
-    roads = [
-        s.line.buffer(s.road / 2) for s in streets if s.rank < 2 and s.material not in ("gravel", "dirt")
-    ]
+    roads = [s.line.buffer(s.road / 2) for s in streets if s.rank < 2 and s.material not in ("gravel", "dirt")]
     if roads:
         # Closing the union rounds the inner corners: kerbs at junctions are curves.
         joined = shapely.union_all(roads)
@@ -148,9 +144,7 @@ def _draw_street(draft: Draft, street: Street, land: BaseGeometry, layer: float,
         verge = float(rng.uniform(0.5, 2.0)) if side > 3.2 and rng.random() < 0.6 else 0.0
         draft.paint(street.line.buffer(street.width / 2 - 0.1), street.walk, (PAVED, 10.0), tint_of(rng))
         if verge:
-            strip = street.line.buffer(street.road / 2 + verge).difference(
-                street.line.buffer(street.road / 2)
-            )
+            strip = street.line.buffer(street.road / 2 + verge).difference(street.line.buffer(street.road / 2))
             draft.paint(strip, "verge", (UNSEALED, 11.0), tint_of(rng))
     truth = UNSEALED if loose else PAVED
     road = street.line.buffer(street.road / 2)

@@ -50,9 +50,7 @@ def _slow_tile(seed: int, gsd_m: float, band: tuple[float, float]) -> F32:
     return tile(seed, gsd_m * STEP, band)
 
 
-def broad(
-    seed: int, gsd_m: float, band: tuple[float, float], place: tuple[tuple[int, int], tuple[int, int]]
-) -> F32:
+def broad(seed: int, gsd_m: float, band: tuple[float, float], place: tuple[tuple[int, int], tuple[int, int]]) -> F32:
     """Smooth noise with long wavelengths ``band`` (metres); ``place`` = (origin, shape) as in :func:`window`.
 
     Made on a grid ``STEP`` times coarser, so that it repeats only after more than a kilometre.

@@ -65,11 +65,7 @@ def light_of(azimuth_deg: float, elevation_deg: float, gsd_m: float, season: Sea
 def sprite_for(tree: Tree, light: Light) -> Sprite:
     """The picture of ``tree``; sizes are rounded so that pictures can be shared."""
     radius = max(0.4, round(tree.radius * 2) / 2 if tree.radius > 1 else round(tree.radius * 5) / 5)
-    height = (
-        max(1.0, float(round(tree.height / 3) * 3))
-        if tree.height > 3
-        else max(0.8, round(tree.height * 2) / 2)
-    )
+    height = max(1.0, float(round(tree.height / 3) * 3)) if tree.height > 3 else max(0.8, round(tree.height * 2) / 2)
     return _sprite(tree.kind, int(tree.pick * 5), (radius, height), light)
 
 
@@ -104,12 +100,7 @@ def _clumps(kind: str, size: tuple[float, float], rng: np.random.Generator) -> N
         size_c = np.maximum(0.17 * r * (1.25 - z / h), 0.2)
         return np.column_stack([reach * np.cos(t), reach * np.sin(t), z, size_c])
     q = np.sqrt(rng.uniform(0, 1, n))
-    reach = (
-        r
-        * 0.86
-        * q
-        * (1 + 0.12 * np.sin(2 * t + rng.uniform(0, 6)) + 0.1 * np.sin(3 * t + rng.uniform(0, 6)))
-    )
+    reach = r * 0.86 * q * (1 + 0.12 * np.sin(2 * t + rng.uniform(0, 6)) + 0.1 * np.sin(3 * t + rng.uniform(0, 6)))
     depth = min(h * 0.32, r)
     z = h - depth + depth * np.sqrt(np.maximum(1 - q**2, 0)) * rng.uniform(0.5, 1.0, n) - 0.12 * r
     return np.column_stack([reach * np.cos(t), reach * np.sin(t), z, rng.uniform(0.16, 0.32, n) * r + 0.1])
@@ -220,8 +211,7 @@ def _bare(size: tuple[float, float], light: Light, rng: np.random.Generator) -> 
         if order:
             _stroke(crown, (half + a[0] / g, half - a[1] / g), (half + b[0] / g, half - b[1] / g), 1)
         ends = [
-            (foot[1] + p[0] / g + light.throw[0] * p[2], foot[0] - p[1] / g + light.throw[1] * p[2])
-            for p in (a, b)
+            (foot[1] + p[0] / g + light.throw[0] * p[2], foot[0] - p[1] / g + light.throw[1] * p[2]) for p in (a, b)
         ]
         _stroke(canvas, ends[0], ends[1], 2 if order < 2 and size[0] > 2 else 1)
     twigs = _shrink(crown)
@@ -229,11 +219,7 @@ def _bare(size: tuple[float, float], light: Light, rng: np.random.Generator) -> 
     alpha = np.clip(0.7 * twigs + 0.65 * soft, 0, 0.85).astype(np.float32)
     alpha *= (1 + rng.normal(0, 0.2, alpha.shape)).clip(0.3, 1.6).astype(np.float32)
     base = np.array(TWIGS[int(rng.integers(len(TWIGS)))], np.float32) * np.float32(rng.uniform(0.85, 1.12))
-    bright = (1 + rng.normal(0, 0.14, alpha.shape)).astype(np.float32) * (
-        np.float32(0.72) + np.float32(0.4) * twigs
-    )
+    bright = (1 + rng.normal(0, 0.14, alpha.shape)).astype(np.float32) * (np.float32(0.72) + np.float32(0.4) * twigs)
     thin = _shrink(canvas)
-    shade = np.clip(0.55 * thin + 0.6 * cv2.GaussianBlur(thin, (0, 0), max(0.35 / g, 0.7)), 0, 0.85).astype(
-        np.float32
-    )
+    shade = np.clip(0.55 * thin + 0.6 * cv2.GaussianBlur(thin, (0, 0), max(0.35 / g, 0.7)), 0, 0.85).astype(np.float32)
     return Sprite(np.clip(alpha, 0, 0.85), base[:, None, None] * bright * alpha, (half, half), shade, foot)

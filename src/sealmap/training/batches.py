@@ -22,13 +22,25 @@ class Chips(Protocol):
     """Labelled chips of one ground sampling distance."""
 
     @property
-    def bands(self) -> tuple[str, ...]: ...
+    def bands(self) -> tuple[str, ...]:
+        """Names, in order."""
+        ...
+
     @property
-    def legend(self) -> Legend: ...
+    def legend(self) -> Legend:
+        """Legend of the labels."""
+        ...
+
     @property
-    def gsd_m(self) -> float: ...
+    def gsd_m(self) -> float:
+        """Ground sampling distance."""
+        ...
+
     @property
-    def pixel_scale(self) -> float: ...
+    def pixel_scale(self) -> float:
+        """The pixel value that means 1.0."""
+        ...
+
     def __len__(self) -> int: ...
     def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """(pixels_CHW as stored, label_HW with IGNORE where not judged)."""
@@ -80,7 +92,11 @@ def eight_bit(pixels_CHW: NDArray[Any], pixel_scale: float) -> NDArray[np.uint8]
 
 
 def crop(
-    image_HWC: NDArray[np.uint8], label_HW: NDArray[np.uint8], patch: int, step: float, rng: np.random.Generator
+    image_HWC: NDArray[np.uint8],
+    label_HW: NDArray[np.uint8],
+    patch: int,
+    step: float,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A random square, resampled to ``patch`` pixels; ``step``: chip pixels per patch pixel.
 
@@ -103,7 +119,9 @@ def crop(
     return image, cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[return-value]
 
 
-def batches(sources: Sequence[Source], recipe: Recipe, gsd_m: float, first_step: int) -> DataLoader[tuple[Tensor, Tensor]]:
+def batches(
+    sources: Sequence[Source], recipe: Recipe, gsd_m: float, first_step: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
     """Batches from ``first_step`` to the last one, in order."""
     stream = SampleStream(sources, recipe, gsd_m, first_step * recipe.batch)
     return DataLoader(

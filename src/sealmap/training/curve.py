@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sealmap.files.atomic import staged
@@ -21,10 +20,16 @@ def draw_curve(path: Path, history: Sequence[dict[str, float]]) -> None:
     left.set_xlabel("step")
     left.set_ylabel("loss")
     right = left.twinx()
-    right.plot(steps, [row["iou_sealed"] for row in history], color="#cc3333", marker=".", label="IoU sealed, validation")
+    right.plot(
+        steps,
+        [row["iou_sealed"] for row in history],
+        color="#cc3333",
+        marker=".",
+        label="IoU sealed, validation",
+    )
     right.set_ylabel("IoU")
     right.set_ylim(0, 1)
     handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     left.legend(handles=handles, loc="center right", frameon=False)
     with staged(path, overwrite=True) as scratch:
-        FigureCanvasAgg(figure).print_png(str(scratch))
+        figure.savefig(scratch, format="png")

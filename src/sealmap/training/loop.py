@@ -34,7 +34,6 @@ class Progress:
 
     step: int
     steps: int
-    loss: float
     iou_sealed: float
 
 
@@ -78,6 +77,8 @@ class _State:
             torch.save(plain, scratch)
 
     def load(self, path: Path, recipe: Recipe) -> None:
+        if not path.exists():
+            raise TrainingError(f"{path} does not exist", remedy="leave --resume out")
         plain = torch.load(path, map_location="cpu", weights_only=True)
         old = plain["recipe"]
         new = asdict(recipe) | {"mean": list(recipe.mean), "std": list(recipe.std)}
@@ -85,7 +86,8 @@ class _State:
         if changed:
             told = ", ".join(f"{k}: {old.get(k)} → {new[k]}" for k in changed)
             raise TrainingError(
-                f"the checkpoint was made with another recipe ({told})", remedy="resume with the same, or start anew"
+                f"the checkpoint was made with another recipe ({told})",
+                remedy="resume with the same, or start anew",
             )
         self.net.load_state_dict(plain["net"])
         self.ema.load_state_dict(plain["ema"])
@@ -112,44 +114,34 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    legend, gsd_m = sources[0].chips.legend, recipe.gsd_m or sources[0].chips.gsd_m
-    state = _start(recipe, legend, len(sources[0].chips.bands), device)
+    gsd_m = recipe.gsd_m or sources[0].chips.gsd_m
+    state = _start(recipe, sources[0].chips.legend, len(sources[0].chips.bands), device)
     if resume:
-        if not (folder / CHECKPOINT).exists():
-            raise TrainingError(f"{folder / CHECKPOINT} does not exist", remedy="leave --resume out")
         state.load(folder / CHECKPOINT, recipe)
     mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (recipe.mean, recipe.std))
-    log = SummaryWriter(str(folder / "tensorboard"), purge_step=state.step)
     losses: list[float] = []
     started = time.perf_counter() - state.seconds
-    try:
-        for images, labels in batches(sources, recipe, gsd_m, state.step):
-            if state.step >= recipe.steps or (recipe.patience and state.stale >= recipe.patience):
-                break
-            x = ((images.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
-            loss = _step(state, recipe, x, labels.to(device))
-            if not math.isfinite(loss):
-                np.savez(folder / "nan_batch.npz", images=images.numpy(), labels=labels.numpy())
-                raise TrainingError(
-                    f"the loss is {loss} at step {state.step}",
-                    remedy=f"look at {folder / 'nan_batch.npz'}; lower lr with --set lr={recipe.lr / 3:g}",
-                )
-            losses.append(loss)
-            log.add_scalar("loss", loss, state.step)
-            if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
-                _validate(state, recipe, held_out, gsd_m, sum(losses) / len(losses))
-                losses.clear()
-                state.history[-1]["seconds"] = state.seconds = time.perf_counter() - started
-                log.add_scalar("iou_sealed", state.history[-1]["iou_sealed"], state.step)
-                state.save(folder / CHECKPOINT, recipe)
-                _write_history(folder / "metrics.csv", state.history)
-            report(Progress(step=state.step, steps=recipe.steps, loss=loss, iou_sealed=state.best))
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"interrupted at step {state.step}", remedy="go on from the last checkpoint with --resume"
-        ) from None
-    finally:
-        log.close()
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=state.step) as log:
+        try:
+            for images, labels in batches(sources, recipe, gsd_m, state.step):
+                x = ((images.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
+                losses.append(_step(state, recipe, x, labels.to(device)))
+                _refuse_nan(losses[-1], state.step, recipe, (images, labels), folder)
+                log.add_scalar("loss", losses[-1], state.step)
+                if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
+                    _validate(state, recipe, held_out, gsd_m, sum(losses) / len(losses))
+                    losses.clear()
+                    state.history[-1]["seconds"] = state.seconds = time.perf_counter() - started
+                    log.add_scalar("iou_sealed", state.history[-1]["iou_sealed"], state.step)
+                    state.save(folder / CHECKPOINT, recipe)
+                    _write_history(folder / "metrics.csv", state.history)
+                report(Progress(step=state.step, steps=recipe.steps, iou_sealed=state.best))
+                if recipe.patience and state.stale >= recipe.patience:
+                    break
+        except KeyboardInterrupt:
+            raise TrainingError(
+                f"interrupted at step {state.step}", remedy="go on from the last checkpoint with --resume"
+            ) from None
     state.ema.load_state_dict(state.best_weights)
     return Trained(
         network=state.ema,
@@ -157,6 +149,17 @@ def train(
         history=state.history,
         encoder_source=state.encoder_source,
         seconds=time.perf_counter() - started,
+    )
+
+
+def _refuse_nan(loss: float, step: int, recipe: Recipe, batch: tuple[Tensor, Tensor], folder: Path) -> None:
+    """Stop on a loss that is not finite, and leave the batch to look at."""
+    if math.isfinite(loss):
+        return
+    np.savez(folder / "nan_batch.npz", images=batch[0].numpy(), labels=batch[1].numpy())
+    raise TrainingError(
+        f"the loss is {loss} at step {step}",
+        remedy=f"look at {folder / 'nan_batch.npz'}; lower it with --set lr={recipe.lr / 3:g}",
     )
 
 

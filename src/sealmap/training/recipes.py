@@ -51,9 +51,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.patch % 32 or min(self.patch, self.batch, self.steps, self.validate_every) < 1:
-            raise SettingsError(
-                f"patch {self.patch} must be a multiple of 32; batch, steps, validate_every at least 1"
-            )
+            raise SettingsError(f"patch {self.patch} must be a multiple of 32; batch, steps, validate_every at least 1")
         if not (0 <= self.ema < 1 and 0 <= self.augment <= 1 and self.zoom >= 1 and self.lr > 0):
             raise SettingsError(f"out of range: ema {self.ema}, augment {self.augment}, zoom {self.zoom}, lr {self.lr}")
 

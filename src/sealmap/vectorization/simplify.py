@@ -28,8 +28,8 @@ def simplify_coverage(polygons_px: Polygons, shared: NDArray[np.bool_], toleranc
 def _with_common_corners(polygons_px: Polygons) -> Polygons:
     """The same polygons, where each has the corners of its neighbours that lie on its own straight edges.
 
-    Where two polygons meet at the straight edge of a third, only those two have a corner; GEOS needs it in all
-    three to know the border as a common one.
+    Where two polygons meet at the straight edge of a third, only those two have a corner; GEOS needs it in
+    all three to know the border as a common one.
     """
     if polygons_px.size == 0:
         return polygons_px

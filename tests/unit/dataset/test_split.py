@@ -85,8 +85,15 @@ def test_one_sheet_gives_blocks_with_a_gap(seed: int, width: int) -> None:
 def test_a_sheet_that_is_too_small_says_so() -> None:
     chips = chips_of(1, 300, 64, 16)
     with pytest.raises(DatasetError, match="no chip is left for 'train'"):
-        assign_splits(chips, SplitSpec())
+        assign_splits(chips, SplitSpec(gap_px=64))
     assert set(assign_splits(chips, SplitSpec(gap_px=0)).splits) >= {"train", "val", "test"}
+
+
+def test_without_a_wish_the_widest_gap_that_fits_is_taken_and_recorded() -> None:
+    assert assign_splits(chips_of(1, 1000, 64, 16), SplitSpec()).gap_px == 64
+    small = assign_splits(chips_of(1, 300, 64, 16), SplitSpec())
+    assert small.gap_px < 64
+    assert set(small.splits) >= {"train", "val", "test"}
 
 
 @settings(max_examples=60, deadline=None)

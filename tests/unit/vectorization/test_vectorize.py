@@ -33,7 +33,7 @@ def grid(height: int, width: int, gsd: float = 0.2) -> Grid:
 
 
 def write_classes(path: Path, a: NDArray[np.uint8], legend: Legend = ROOF_PAVED, gsd: float = 0.2) -> Path:
-    with create_raster(path, grid(*a.shape, gsd), count=1, dtype="uint8", nodata=IGNORE) as d:
+    with create_raster(path, grid(a.shape[0], a.shape[1], gsd), count=1, dtype="uint8", nodata=IGNORE) as d:
         d.write(a, 1)
         d.update_tags(**legend_tags(legend))
     return path
@@ -41,7 +41,7 @@ def write_classes(path: Path, a: NDArray[np.uint8], legend: Legend = ROOF_PAVED,
 
 def write_probability(path: Path, bands: dict[str, NDArray[np.uint8]]) -> Path:
     shape = next(iter(bands.values())).shape
-    with create_raster(path, grid(*shape), count=len(bands), dtype="uint8", nodata=255) as d:
+    with create_raster(path, grid(shape[0], shape[1]), count=len(bands), dtype="uint8", nodata=255) as d:
         for i, (name, values) in enumerate(bands.items(), 1):
             d.write(values, i)
             d.set_band_description(i, name)
@@ -114,9 +114,7 @@ def test_the_mass_balance_tells_what_cleaning_did(tmp_path: Path) -> None:
 
 def test_a_mass_balance_that_does_not_close_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="does not close"):
-        MassBalance(
-            pixels_m2=10, added_m2=1, removed_m2=0, reclassified_m2=0, traced_m2=10, simplified_m2=10
-        )
+        MassBalance(pixels_m2=10, added_m2=1, removed_m2=0, reclassified_m2=0, traced_m2=10, simplified_m2=10)
 
 
 @pytest.mark.parametrize("gsd", [0.1, 0.2, 0.5])
