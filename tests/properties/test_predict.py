@@ -32,6 +32,7 @@ from sealmap.prediction.strips import read_tiles
 from sealmap.sources.orthophoto import open_mosaic
 
 sides = st.integers(1, 150)
+sizes = st.tuples(sides, sides)
 steps = st.integers(1, 90)
 halos = st.integers(0, 50)
 batch_sizes = st.integers(1, 5)
@@ -39,13 +40,14 @@ seeds = st.integers(0, 2**16)
 legends = st.sampled_from([SEALED, ROOF_PAVED])
 
 
-@given(sides, sides, steps, halos, batch_sizes, legends, seeds)
-@example(1, 1, 1, 0, 1, SEALED, 0)
-@example(33, 150, 32, 50, 3, ROOF_PAVED, 1)
+@given(sizes, steps, halos, batch_sizes, legends, seeds)
+@example((1, 1), 1, 0, 1, SEALED, 0)
+@example((33, 150), 32, 50, 3, ROOF_PAVED, 1)
 @settings(max_examples=60)
 def test_what_goes_in_comes_out(
-    height: int, width: int, step: int, halo: int, batch: int, legend: Legend, seed: int
+    size: tuple[int, int], step: int, halo: int, batch: int, legend: Legend, seed: int
 ) -> None:
+    height, width = size
     tiles = -(-height // step) * -(-width // step)
     step = step if tiles <= 150 else max(height, width)
     ortho = ArrayOrtho(noise(3, height, width, seed), grid_of_size(height, width))
@@ -101,9 +103,7 @@ def test_one_sheet_or_four_give_the_same_map_to_the_bit(
 
 @given(sides, sides, steps, halos, st.integers(0, PROBABILITY_LEVELS))
 @settings(max_examples=40)
-def test_a_constant_stays_constant_corners_too(
-    height: int, width: int, step: int, halo: int, level: int
-) -> None:
+def test_a_constant_stays_constant_corners_too(height: int, width: int, step: int, halo: int, level: int) -> None:
     step = step if (height // step + 1) * (width // step + 1) <= 150 else max(height, width)
     ortho = ArrayOrtho(noise(3, height, width, 1), grid_of_size(height, width))
     plan = plan_for(ortho.grid, model_gsd_m=0.2, halo_m=0, step=step, halo=halo)
@@ -131,9 +131,7 @@ def test_memory_holds_strips_only(height: int, width: int, step: int, halo: int)
 
 @given(st.integers(1, 60), st.integers(60, 150), st.integers(5, 40), st.integers(0, 20), st.integers(5, 80))
 @settings(max_examples=40)
-def test_wide_mosaics_are_read_in_bands_of_columns(
-    height: int, width: int, step: int, halo: int, limit: int
-) -> None:
+def test_wide_mosaics_are_read_in_bands_of_columns(height: int, width: int, step: int, halo: int, limit: int) -> None:
     ortho = ArrayOrtho(noise(3, height, width, 3), grid_of_size(height, width))
     plan = plan_for(ortho.grid, model_gsd_m=0.2, halo_m=0, step=step, halo=halo)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,11 +1,8 @@
 """The account on a real cadastre: its own land cover burnt to a class raster, against the vector truth.
 
-A raster of square pixels can be no truer than its edges. Where the edge of a street is also the parcel's
-edge, half the pixels on it belong, by their centre, to the neighbour: the street loses about an eighth of a
-pixel along its whole edge. Measured, largest error of any parcel (a street of 3,324 m²): 26.1 m² at 0.2 m,
-13.4 m² at 0.1 m, 6.6 m² at 0.05 m. It falls with the pixel size, so 1 m² for every parcel would need pixels
-below 8 mm. At 0.2 m can be asked: the total, each parcel within its own edge, and 1 m² where few sealed
-edges are parcel edges.
+Streets here end where their parcels end. Largest error of any parcel by plain exact weights: 51.5 m² at 0.4 m,
+26.1 m² at 0.2 m, 13.4 m² at 0.1 m; with slivers taking the class next to them inside (decision 6): 7.5, 1.7 and
+0.8 m². What is left at 0.2 m is what pixels of 0.2 m cannot show: verges narrower than one, and chance.
 """
 
 from __future__ import annotations
@@ -73,38 +70,30 @@ def at_20_cm(tmp_path_factory: pytest.TempPathFactory, cadastre: Cadastre) -> Er
     return errors(tmp_path_factory.mktemp("real"), cadastre, 0.2)
 
 
-def sealed_edge(cadastre: Cadastre) -> shapely.Geometry:
-    cover, _ = cadastre
-    found: shapely.Geometry = shapely.boundary(cover[cover["sealed"] == 1].union_all())
-    return found
-
-
 def test_a_real_cadastre_at_dop20_pixels(at_20_cm: Errors, cadastre: Cadastre) -> None:
     error, truth, table = at_20_cm
     assert len(table) == 34
     assert truth.sum() == pytest.approx(35_056.8, abs=0.1)
-    assert abs(error.sum()) < 0.001 * truth.sum()  # measured: 0.009 %
+    assert abs(error.sum()) < 0.001 * truth.sum()  # measured: 0.001 %
     gap = table[["sealed_m2", "unsealed_m2", "unknown_m2"]].sum(axis=1) - table["area_m2"]
     assert (gap.abs() <= 1e-6 * table["area_m2"]).all()
     assert (table["area_m2"] - table["official_area_m2"]).abs().max() < 1  # the survey rounds to 1 m²
-    # 1 m², and an eighth of a pixel along the sealed edges in and around the parcel
-    parcels = shapely.buffer(table.geometry.to_numpy(), 0.01)
-    near = shapely.length(shapely.intersection(sealed_edge(cadastre), parcels))
-    assert (np.abs(error) <= 1 + 0.2 / 8 * near).all()
+    assert (np.abs(error) < 1).sum() >= 32
+    assert np.abs(error).max() < 2
 
 
-def test_parcels_whose_sealed_edges_lie_inside_are_within_a_square_metre(
-    at_20_cm: Errors, cadastre: Cadastre
-) -> None:
+def test_at_dop10_pixels_every_parcel_is_within_a_square_metre(tmp_path: Path, cadastre: Cadastre) -> None:
+    error, truth, _ = errors(tmp_path, cadastre, 0.1)
+    assert abs(error.sum()) < 0.001 * truth.sum()  # measured: 0.006 %
+    assert np.abs(error).max() < 1  # measured: 0.79
+
+
+def test_the_street_parcels_are_not_short_of_their_edges(at_20_cm: Errors, cadastre: Cadastre) -> None:
     error, _, table = at_20_cm
+    cover, _ = cadastre
+    sealed_edge = shapely.boundary(cover[cover["sealed"] == 1].union_all())
     outline = shapely.buffer(shapely.boundary(table.geometry.to_numpy()), 0.01)
-    common = shapely.length(shapely.intersection(outline, sealed_edge(cadastre)))
-    assert (common < 20).sum() >= 10
-    assert np.abs(error[common < 20]).max() < 1
-
-
-def test_the_error_of_a_parcel_falls_with_the_pixel_size(
-    at_20_cm: Errors, tmp_path: Path, cadastre: Cadastre
-) -> None:
-    coarse, _, _ = errors(tmp_path, cadastre, 0.4)
-    assert 0.35 < np.abs(at_20_cm[0]).max() / np.abs(coarse).max() < 0.65
+    common = shapely.length(shapely.intersection(outline, sealed_edge))
+    assert (common > 300).sum() >= 3
+    # by plain weights all of them are off by about an eighth of a pixel along their common edges
+    assert (np.abs(error) < 0.25 * 0.2 / 8 * common)[common > 300].all()

@@ -35,7 +35,7 @@ def command(
     """Cut orthophotos into chips, and make masks (0 background, 1 sealed, 255 ignore) from the cadastre."""
     from sealmap.dataset.chips import ChipSpec
     from sealmap.dataset.split import SplitSpec
-    from sealmap.pipeline.learn import Labels, prepare
+    from sealmap.pipeline.prepare import Labels, prepare
 
     labels = Labels(
         cadastre=cadastre, rules=rules, truth=tuple(truth or ()), legend=legend,

@@ -107,12 +107,12 @@ def score_chips(
 
     classify: pixels_CHW as stored → class_HW. Truth of one legend and prediction of another meet as sealed or not.
     """
-    seen: dict[str, set[tuple[int, int]]] = {}
+    seen: dict[str, list[tuple[int, int, int, int]]] = {}
     windows = []
     for i in range(len(chips)):
         chip = chips.chips[i]
         pixels, truth = chips.read(i)
-        fresh = _not_counted(seen.setdefault(chip.sheet, set()), chip.row, chip.col, truth.shape)
+        fresh = _not_counted(seen.setdefault(chip.sheet, []), chip.row, chip.col, truth.shape)
         pred = classify(pixels)
         judged = np.where(fresh, truth, IGNORE).astype(np.uint8)
         counts = Confusion.of(chips.legend, judged, pred)
@@ -129,20 +129,16 @@ def score_chips(
     return windows
 
 
-_CELL = 16
-
-
-def _not_counted(seen: set[tuple[int, int]], row: int, col: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """True where no earlier chip of the sheet counted; kept as 16-pixel cells, so that a sheet costs little."""
+def _not_counted(
+    seen: list[tuple[int, int, int, int]], row: int, col: int, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """True where no earlier chip of the sheet counted. seen: (row, col, height, width) of these; this one joins."""
     fresh = np.ones(shape, np.bool_)
-    rows = range(row // _CELL, -(-(row + shape[0]) // _CELL))
-    cols = range(col // _CELL, -(-(col + shape[1]) // _CELL))
-    for r in rows:
-        for c in cols:
-            if (r, c) in seen:
-                top, left = max(0, r * _CELL - row), max(0, c * _CELL - col)
-                fresh[top : (r + 1) * _CELL - row, left : (c + 1) * _CELL - col] = False
-    seen.update((r, c) for r in rows for c in cols)
+    height, width = shape
+    for r, c, h, w in seen:
+        top, left = max(0, r - row), max(0, c - col)
+        fresh[top : max(top, r + h - row), left : max(left, c + w - col)] = False
+    seen.append((row, col, height, width))
     return fresh
 
 

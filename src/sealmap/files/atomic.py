@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sealmap.core.errors import OutputError
+
+_MASK = os.umask(0)
+os.umask(_MASK)
+_READABLE = 0o666 & ~_MASK
+"""Rights of a new file, as any program would give it here."""
 
 
 def refuse_existing(*finals: Path, overwrite: bool) -> None:
@@ -35,6 +41,7 @@ def staged(final: Path, *, overwrite: bool) -> Iterator[Path]:
         yield scratch
         if not scratch.exists():
             raise OutputError(f"{final} was not written")
+        scratch.chmod(_READABLE)  # safetensors and zip writers leave files that only their owner can read
         scratch.replace(final)
     except OSError as error:
         raise OutputError(f"{final} cannot be written: {error}", remedy="check space and rights") from error

@@ -1,8 +1,8 @@
-"""Engines: from pixels to class probabilities. What runs the network is chosen here and nowhere else."""
+"""Engines that run a bundle: what runs the network is chosen here and nowhere else. See ``engine.Engine``."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,17 +11,6 @@ from numpy.typing import NDArray
 from sealmap.core.errors import SettingsError
 from sealmap.model.bundle import ModelBundle, probabilities
 from sealmap.model.card import ModelCard
-
-
-class Engine(Protocol):
-    """Anything that maps pixels of a batch to probabilities of the legend's classes."""
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model that runs."""
-
-    def probs(self, pixels_NCHW: NDArray[Any], pixel_scale: float) -> NDArray[np.float32]:
-        """Pixels as stored, sides multiples of 32 → probabilities (N, K, H, W), 0..1, adding up to 1 over K."""
 
 
 class TorchEngine:
@@ -53,6 +42,8 @@ class TorchEngine:
 
 
 def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise SettingsError(f"no device '{name}'", remedy="use one of: auto, cpu, cuda")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():

@@ -1,7 +1,9 @@
 """Account parcels: sealed square metres per parcel from the class raster, exact at parcel edges.
 
-A pixel that a parcel edge cuts counts with the covered part of it (exactextract). The law of the table:
-Σ classes + unknown = geometric area, for every parcel.
+A pixel that a parcel edge cuts counts with the covered part of it (exactextract). Where its centre lies outside
+the parcel, that part takes the class of the nearest pixel with its centre inside, since its own class is that of
+the neighbour's ground (slivers.py, decision 6). The law of the table: Σ classes + unknown = geometric area, for
+every parcel. Parts beyond the raster are unknown.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.files.raster import grid_of, open_raster, read_window
 from sealmap.files.tags import legend_of
+from sealmap.parcels.slivers import sliver_moves
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -175,7 +178,10 @@ def _count(
     rows = np.argsort(placed.hilbert_distance().to_numpy(), kind="stable")
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        found[batch] = _exact(dataset, placed.geometry.to_numpy()[batch], classes)[:, :classes]
+        polygons = placed.geometry.to_numpy()[batch]
+        moved = _exact(dataset, polygons, classes) + sliver_moves(dataset, polygons, classes)
+        # weights are single precision, moves double: what should be nothing can be -1e-7
+        found[batch] = np.maximum(moved[:, :classes], 0.0)
         if progress is not None:
             progress(min(start + _BATCH, len(rows)), len(rows))
     return found

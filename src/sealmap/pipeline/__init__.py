@@ -1,4 +1,4 @@
-"""The chain: the only place that knows every stage. ``learn`` makes models, ``maps`` uses them, ``demo`` does both."""
+"""The chain: the only place that knows every stage. One file for each kind of work."""
 
 from __future__ import annotations
 

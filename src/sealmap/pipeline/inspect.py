@@ -27,10 +27,20 @@ def inspect(path: Path, model: Path | None = None) -> dict[str, Any]:
     if path.suffix.lower() == ".sealmap":
         return _bundle(path)
     if path.suffix.lower() == ".json":
-        return {"kind": "record", **json.loads(path.read_text(encoding="utf-8"))}
+        return {"kind": "record", **_record(path)}
     if path.suffix.lower() in SUFFIXES:
         return _raster(path, model)
     return _vector(path)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no text at all
+        raise InputError(f"{path} is no record ({error})", remedy="give the run.json of a run") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is no record: it holds no names", remedy="give the run.json of a run")
+    return found
 
 
 def _bundle(path: Path) -> dict[str, Any]:

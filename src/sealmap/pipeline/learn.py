@@ -1,4 +1,4 @@
-"""Orthophoto + cadastre → chips → model → scores."""
+"""Chips → model → scores."""
 
 from __future__ import annotations
 
@@ -43,47 +43,6 @@ _GSD_RANGE = (0.4, 2.5)
 """A bundle takes sheets from this to this many times its own ground sampling distance, by resampling."""
 
 _PANELS = 24
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Labels:
-    """Where labels come from: ``cadastre`` (FILE or FILE:LAYER) by ``rules``, or ``truth`` rasters of class ids.
-
-    flight: date of the orthophoto; cadastre objects that are newer are ignored.
-    """
-
-    cadastre: str = ""
-    rules: str = "alkis_nrw"
-    truth: tuple[Path, ...] = ()
-    legend: str = "sealed"
-    flight: date | None = None
-
-
-def prepare(
-    orthos: Sequence[Path],
-    labels: Labels,
-    out: Path,
-    spec: ChipSpec,
-    *,
-    overwrite: bool = False,
-    progress: Progress = silent,
-) -> ChipSet:
-    """Cut chips and masks; see ``dataset.chips.prepare_chips``."""
-    refuse_existing(out, overwrite=overwrite)
-    with open_mosaic(orthos) as mosaic:
-        return prepare_chips(mosaic, _labeller(mosaic, labels), out, spec, overwrite=overwrite, progress=progress)
-
-
-def _labeller(mosaic: Mosaic, labels: Labels) -> Labeller:
-    legend = legend_named(labels.legend)
-    if bool(labels.cadastre) == bool(labels.truth):
-        raise SettingsError("labels come from a cadastre or from truth rasters", remedy="give --cadastre or --truth")
-    if labels.truth:
-        return RasterLabeller.open(labels.truth, mosaic.grid, legend)
-    table = load_rules(labels.rules)
-    path, layer = split_layer(labels.cadastre)
-    found = read_cadastre(path, crs=mosaic.grid.crs, bounds=mosaic.grid.bounds, layer=layer, field=table.field)
-    return CadastreLabeller.on(apply_rules(table, found.shapes, flight=labels.flight), legend, mosaic.grid)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,9 +24,7 @@ from sealmap.files.provenance import make_record, now
 from sealmap.files.raster import grid_of, open_raster
 from sealmap.files.tags import legend_of
 from sealmap.files.vector import split_layer
-from sealmap.model.bundle import load_bundle
 from sealmap.model.card import ModelCard
-from sealmap.model.engines import TorchEngine
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.prediction.mosaic import MapFiles, open_maps
@@ -66,6 +64,10 @@ def predict(
     progress: Progress = silent,
 ) -> Mapped:
     """Map orthophotos: ``probability.tif``, ``classes.tif``, their QGIS styles and ``run.json`` in ``out``."""
+    # torch takes seconds to import; polygons and parcels do without it
+    from sealmap.model.bundle import load_bundle
+    from sealmap.model.engines import TorchEngine
+
     started = now()
     finals = out / PROBABILITY, out / CLASSES
     refuse_existing(*finals, out / RECORD, overwrite=overwrite)
@@ -201,7 +203,7 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
     files = {name: folder / name for name in DELIVERED}
     refuse_existing(*files.values(), folder / CLASSES, folder / PROBABILITY, folder / RECORD, overwrite=overwrite)
     orthos = expand([job.path(p) for p in job.input.orthophotos])
-    given, parcel_files = _parcels_of(job, orthos[0])
+    given, parcel_files = _parcels_of(job, orthos)
     bundle = job.path(job.model.bundle) if job.model.bundle else None
     mapped = predict(orthos, folder, model=bundle, device=job.model.device, overwrite=overwrite, progress=progress)
     o = job.outline
@@ -223,14 +225,23 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
     return replace(result, files={name: path for name, path in files.items() if path.exists()})
 
 
-def _parcels_of(job: Job, ortho: Path) -> tuple[gpd.GeoDataFrame | None, list[Path]]:
-    """The job's parcels, read before any work is spent, and the file they are from."""
+def _parcels_of(job: Job, orthos: Sequence[Path]) -> tuple[gpd.GeoDataFrame | None, list[Path]]:
+    """The job's parcels, read and found to meet the sheets before any work is spent, and the file they are from."""
     if not job.input.parcels:
         return None, []
     path, layer = split_layer(str(job.path(job.input.parcels)))
-    with open_raster(ortho) as dataset:
-        crs = grid_of(dataset).crs
-    return read_parcels(path, crs=crs, layer=layer, id_field=job.input.parcel_id or None), [path]
+    with open_mosaic(orthos) as mosaic:
+        grid = mosaic.grid
+    found = read_parcels(path, crs=grid.crs, layer=layer, id_field=job.input.parcel_id or None)
+    if not found.intersects(box(*grid.bounds)).any():
+        extents = [
+            f"x {x0:.0f}..{x1:.0f}, y {y0:.0f}..{y1:.0f}" for x0, y0, x1, y1 in (found.total_bounds, grid.bounds)
+        ]
+        raise InputError(
+            f"none of {len(found)} parcels meets the map: parcels {extents[0]}, map {extents[1]}",
+            remedy="check the CRS of the parcel layer and that it is of this town",
+        )
+    return found, [path]
 
 
 def _deliver(result: RunResult, job: Job, orthos: Sequence[Path], *, overwrite: bool) -> None:

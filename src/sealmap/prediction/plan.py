@@ -29,31 +29,32 @@ _STRIDE = 32
 class Plan:
     """A tiling of the sheet's grid and the size at which a network sees each read window.
 
-    side_px: side of a read window in sheet pixels; net_px: side it is resampled to, a multiple of 32 (equal to
-    ``side_px`` plus padding where the sheet has the network's own ground sampling distance).
+    side_px: side of a read window in sheet pixels. seen_px: the same side at the network's ground sampling
+    distance. net_px: that padded to a multiple of the network's stride.
     """
 
     tiling: Tiling
     side_px: int
+    seen_px: int
     net_px: int
     resampled: bool
 
     def to_network(self, pixels_CHW: NDArray[Any]) -> NDArray[Any]:
-        """Sheet pixels (C, side, side) → what the network takes (C, multiple of 32, the same)."""
-        if not self.resampled:
-            return _pad(pixels_CHW, self.net_px)
-        how = cv2.INTER_AREA if self.net_px < self.side_px else cv2.INTER_CUBIC
-        image = cv2.resize(
-            np.ascontiguousarray(pixels_CHW.transpose(1, 2, 0)), (self.net_px, self.net_px), interpolation=how
-        )
-        return np.ascontiguousarray(image.transpose(2, 0, 1))
+        """Sheet pixels (C, side, side) → what the network takes (C, net, net)."""
+        if self.resampled:
+            how = cv2.INTER_AREA if self.seen_px < self.side_px else cv2.INTER_CUBIC
+            size = (self.seen_px, self.seen_px)
+            image = cv2.resize(np.ascontiguousarray(pixels_CHW.transpose(1, 2, 0)), size, interpolation=how)
+            pixels_CHW = np.ascontiguousarray(image.reshape(*size, -1).transpose(2, 0, 1))
+        return _pad(pixels_CHW, self.net_px)
 
     def to_sheet(self, probs_KHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of a window as the network gave them → (K, side, side)."""
+        seen = probs_KHW[:, : self.seen_px, : self.seen_px]
         if not self.resampled:
-            return probs_KHW[:, : self.side_px, : self.side_px]
+            return seen
         size = (self.side_px, self.side_px)
-        planes = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in probs_KHW]
+        planes = [cv2.resize(np.ascontiguousarray(p), size, interpolation=cv2.INTER_LINEAR) for p in seen]
         return np.stack(planes).astype(np.float32)
 
 
@@ -75,9 +76,10 @@ def plan_for(
     if step < 1 or halo < 0:
         raise SettingsError(f"step {step} must be at least 1 and halo {halo} at least 0")
     side = step + 2 * halo
-    net = math.ceil(side * (scale if resampled else 1) / _STRIDE) * _STRIDE
+    seen = max(1, round(side * scale)) if resampled else side
+    net = math.ceil(seen / _STRIDE) * _STRIDE
     tiling = Tiling(height=grid.height, width=grid.width, step=step, halo=halo)
-    return Plan(tiling=tiling, side_px=side, net_px=net, resampled=resampled)
+    return Plan(tiling=tiling, side_px=side, seen_px=seen, net_px=net, resampled=resampled)
 
 
 def _fitted(grid: Grid) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sealmap.core.errors import InputError
 from sealmap.core.patch import Patch
 from sealmap.core.tiling import Tile
-from sealmap.model.engines import Engine
+from sealmap.model.engine import Engine
 from sealmap.prediction.mosaic import MapWriter
 from sealmap.prediction.plan import Plan, plan_for
 from sealmap.prediction.strips import Orthophoto, read_tiles

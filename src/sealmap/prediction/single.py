@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from sealmap.core.grid import Grid
-from sealmap.model.engines import Engine
+from sealmap.model.engine import Engine
 from sealmap.prediction.plan import plan_for
 from sealmap.prediction.strips import mirror_beyond
 

@@ -110,7 +110,7 @@ def train(
     """Train a network on ``sources``; keep the averaged weights that are best on ``held_out``.
 
     folder receives ``checkpoint.pt``, ``metrics.csv`` and TensorBoard logs. Raises TrainingError on a loss that is
-    not finite (with the batch written to ``nan_batch.npz``) and on an interrupt (after saving a checkpoint).
+    not finite (with the batch written to ``nan_batch.npz``) and on an interrupt.
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

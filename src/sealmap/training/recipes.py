@@ -54,6 +54,10 @@ class Recipe:
             raise SettingsError(f"patch {self.patch} must be a multiple of 32; batch, steps, validate_every at least 1")
         if not (0 <= self.ema < 1 and 0 <= self.augment <= 1 and self.zoom >= 1 and self.lr > 0):
             raise SettingsError(f"out of range: ema {self.ema}, augment {self.augment}, zoom {self.zoom}, lr {self.lr}")
+        if self.precision not in ("fp32", "bf16"):
+            raise SettingsError(f"precision is '{self.precision}'", remedy="use fp32 or bf16")
+        if self.gsd_m is not None and not self.gsd_m > 0:
+            raise SettingsError(f"gsd_m {self.gsd_m} must be above 0", remedy="leave it out to take the chips' own")
 
 
 def unet_resnet34() -> Recipe:

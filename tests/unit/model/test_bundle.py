@@ -42,7 +42,7 @@ def test_save_load_predict_is_identical(path: Path) -> None:
         CARD.std
     ).view(1, -1, 1, 1)
     with torch.inference_mode():
-        logits = net.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        logits = net.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
     expected = torch.softmax(logits / CARD.temperature, dim=1).numpy()
     found = TorchEngine(loaded, "cpu").probs(pixels(), 255.0)
     np.testing.assert_array_equal(found, expected)
@@ -59,7 +59,8 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path: Path) -> 
     assert {w.dtype for w in half.weights.values() if w.is_floating_point()} == {torch.float16}
     assert {p.dtype for p in half.network().parameters()} == {torch.float32}
     a, b = (TorchEngine(x, "cpu").probs(pixels(), 255.0) for x in (whole, half))
-    assert 0 < np.abs(a - b).max() < 0.02
+    assert 0 < np.abs(a - b).mean() < 0.005
+    assert np.abs(a - b).max() < 0.1
     assert whole.card.weights_sha256 != half.card.weights_sha256
 
 

@@ -17,9 +17,9 @@ from shapely.geometry import shape
 from sealmap.core.errors import GridError, InputError
 from sealmap.core.grid import Grid
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
-from sealmap.files.raster import create_raster
+from sealmap.files.raster import create_raster, open_raster
 from sealmap.files.tags import legend_tags
-from sealmap.parcels.account import ParcelAccount, account_map, account_parcels
+from sealmap.parcels.account import ParcelAccount, _exact, account_map, account_parcels
 
 X, Y, GSD = 366000.0, 5615000.0, 0.2
 TRANSFORM = Affine(GSD, 0, X, 0, -GSD, Y)
@@ -53,16 +53,24 @@ def plain(tmp_path: Path) -> Path:
 
 
 def test_pixels_count_with_the_part_that_lies_in_the_parcel(plain: Path) -> None:
-    row = account_parcels(plain, parcels(box(4.93, 3.07, 12.41, 8.88))).table.iloc[0]
+    row = account_parcels(plain, parcels(box(4.83, 3.07, 12.41, 8.88))).table.iloc[0]
     height = 8.88 - 3.07
-    assert row["area_m2"] == pytest.approx(height * 7.48, abs=1e-6)
-    assert row["roof_m2"] == pytest.approx(height * 0.07, abs=1e-4)
+    assert row["area_m2"] == pytest.approx(height * 7.58, abs=1e-6)
+    assert row["roof_m2"] == pytest.approx(height * 0.17, abs=1e-4)
     assert row["paved_m2"] == pytest.approx(height * 5, abs=1e-4)
-    assert row["sealed_m2"] == pytest.approx(height * 5.07, abs=1e-4)
+    assert row["sealed_m2"] == pytest.approx(height * 5.17, abs=1e-4)
     assert row["unsealed_m2"] == pytest.approx(height * 2.41, abs=1e-4)
     assert row["unknown_m2"] == 0
-    assert row["sealed_share"] == pytest.approx(5.07 / 7.48, abs=1e-5)
+    assert row["sealed_share"] == pytest.approx(5.17 / 7.58, abs=1e-5)
     assert row["official_area_m2"] == 100
+
+
+def test_a_pixel_whose_centre_lies_outside_says_nothing_about_the_parcel(plain: Path) -> None:
+    # the parcel begins right of the centre of the last roof pixel, and ends left of the first unsealed one's
+    row = account_parcels(plain, parcels(box(4.93, 3.07, 10.06, 8.88))).table.iloc[0]
+    assert row["roof_m2"] == pytest.approx(0, abs=1e-6)
+    assert row["paved_m2"] == pytest.approx(row["area_m2"], abs=1e-6)
+    assert row["unsealed_m2"] == pytest.approx(0, abs=1e-6)
 
 
 def test_unknown_is_nodata_and_what_lies_outside(plain: Path) -> None:
@@ -80,14 +88,12 @@ def test_unknown_is_nodata_and_what_lies_outside(plain: Path) -> None:
 def test_255_is_unknown_even_where_the_file_does_not_say_so(tmp_path: Path) -> None:
     a = np.full((50, 50), 1, np.uint8)
     a[:25] = IGNORE
-    row = account_parcels(
-        write(tmp_path / "c.tif", a, SEALED, nodata=None), parcels(box(0, 0, 10, 10))
-    ).table.iloc[0]
+    row = account_parcels(write(tmp_path / "c.tif", a, SEALED, nodata=None), parcels(box(0, 0, 10, 10))).table.iloc[0]
     assert (row["sealed_m2"], row["unknown_m2"]) == pytest.approx((50, 50), abs=1e-4)
     assert "roof_m2" not in row
 
 
-def test_every_parcel_adds_up_and_agrees_with_the_vector_oracle(tmp_path: Path) -> None:
+def test_every_parcel_adds_up_and_its_plain_weights_agree_with_the_vector_oracle(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     a = rng.choice(np.array([0, 1, 2, IGNORE], np.uint8), (120, 140), p=[0.4, 0.3, 0.2, 0.1])
     path = write(tmp_path / "c.tif", a)
@@ -99,10 +105,12 @@ def test_every_parcel_adds_up_and_agrees_with_the_vector_oracle(tmp_path: Path) 
     table = account_parcels(path, parcels(*discs)).table
     total = table[["sealed_m2", "unsealed_m2", "unknown_m2"]].sum(axis=1)
     assert (total - table["area_m2"]).abs().max() < 1e-6
-    for value, column in ((1, "roof_m2"), (2, "paved_m2"), (0, "unsealed_m2")):
+    with open_raster(path) as dataset:
+        plain_m2 = _exact(dataset, np.array(discs), 3) * GSD**2
+    for value in range(3):
         pixels = shapely.union_all([shape(g) for g, v in shapes(a, transform=TRANSFORM) if v == value])
         truth = shapely.area(shapely.intersection(pixels, np.array(discs)))
-        assert np.abs(truth - table[column].to_numpy()).max() < 2e-5
+        assert np.abs(truth - plain_m2[:, value]).max() < 2e-5
 
 
 def test_parcels_of_one_block_add_up_to_the_map(plain: Path) -> None:

@@ -154,7 +154,7 @@ def draw(ortho: Any, engine: Any, plan: Plan, *, batch: int = 1, threshold: floa
     sealed = len(legend.sealed_ids)
     soft = Canvas(sealed + 1 if sealed > 1 else 1, ortho.grid)
     hard = Canvas(1, ortho.grid)
-    writer = MapWriter(soft, hard, legend, threshold)  # type: ignore[arg-type]
+    writer = MapWriter(soft, hard, legend, threshold)
     done = predict(ortho, engine, plan, writer, batch=batch)
     return Drawn(soft=soft, hard=hard, counts=writer.counts, done=done)
 

@@ -12,7 +12,7 @@ from rasterio.enums import ColorInterp
 from tests.unit.prediction.fakes import grid_of_size
 
 from sealmap.core.errors import OutputError
-from sealmap.core.grid import Grid
+from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
 from sealmap.files.tags import legend_of
 from sealmap.prediction.mosaic import MapFiles, open_maps
@@ -32,9 +32,7 @@ def write_map(folder: Path, legend: Legend, grid: Grid = GRID, *, overwrite: boo
             raw = rng.dirichlet([1.0] * len(legend), (height, grid.width)).astype(np.float32)
             valid = np.ones((height, grid.width), np.bool_)
             valid[:40, :50] = False
-            window = grid.subgrid(grid.window).window.shift(row, 0)
-            window = window.intersect(grid.window)
-            assert window is not None
+            window = Window(row=row, col=0, height=height, width=grid.width)
             writer.write(window, np.ascontiguousarray(raw.transpose(2, 0, 1)), valid)
     return files
 

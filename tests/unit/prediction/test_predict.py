@@ -101,7 +101,7 @@ def test_what_the_model_does_not_fit_is_refused_with_numbers() -> None:
     with pytest.raises(BundleError, match=r"2 m pixels; .*0\.08 to 0\.5 m → .*gdalwarp -tr 0\.2 0\.2"):
         plan_prediction(coarse, IdentityEngine())
     grey = ArrayOrtho(noise(3, 50, 50, 1), grid_of_size(50, 50), bands=("red", "green", "nir"))
-    with pytest.raises(BundleError, match="red, green, nir.*blue is missing →"):
+    with pytest.raises(BundleError, match=r"red, green, nir.*blue is missing →"):
         plan_prediction(grey, IdentityEngine())
     with pytest.raises(SettingsError, match="step 0"):
         plan_for(grid_of_size(9, 9), model_gsd_m=0.2, halo_m=0, step=0)
@@ -110,7 +110,7 @@ def test_what_the_model_does_not_fit_is_refused_with_numbers() -> None:
 def test_progress_counts_windows_to_the_end() -> None:
     ortho = ArrayOrtho(noise(3, 100, 100, 1), grid_of_size(100, 100))
     plan = plan_for(ortho.grid, model_gsd_m=0.2, halo_m=0, step=32, halo=0)
-    writer = MapWriter(Canvas(1, ortho.grid), Canvas(1, ortho.grid), CARD.legend, 0.5)  # type: ignore[arg-type]
+    writer = MapWriter(Canvas(1, ortho.grid), Canvas(1, ortho.grid), CARD.legend, 0.5)
     told: list[tuple[int, int]] = []
     predict(ortho, IdentityEngine(), plan, writer, batch=3, report=lambda done, of: told.append((done, of)))
     assert told == [(3, 16), (6, 16), (9, 16), (12, 16), (15, 16), (16, 16)]

@@ -107,7 +107,9 @@ def test_bands_are_read_by_name_and_order(tmp_path: Path) -> None:
     with open_mosaic([path]) as mosaic:
         patch = mosaic.read(mosaic.grid.window, ("nir", "red"))
         np.testing.assert_array_equal(patch.pixels_CHW, pixels[[3, 0]])
-        with pytest.raises(BandError, match=r"swir, tir missing: a has red, green, blue, nir, needed are red, swir") as e:
+        with pytest.raises(
+            BandError, match=r"swir, tir missing: a has red, green, blue, nir, needed are red, swir"
+        ) as e:
             mosaic.read(mosaic.grid.window, ("red", "swir", "tir"))
         assert e.value.remedy
 

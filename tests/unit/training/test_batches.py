@@ -1,0 +1,108 @@
+"""A sample is a function of (seed, number)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.training.arraychips import ArrayChips
+
+from sealmap.core.legend import IGNORE
+from sealmap.training.batches import SampleStream, Source, batches, crop, eight_bit
+from sealmap.training.recipes import tiny
+
+RECIPE = replace(tiny(), patch=32, batch=3, steps=4)
+
+
+def stream(first: int = 0, seed: int = 1, **more: int) -> SampleStream:
+    sources = [Source(chips=ArrayChips()), Source(chips=ArrayChips(seed=5, side=70), weight=0.5)]
+    return SampleStream(sources, replace(RECIPE, seed=seed, **more), 0.2, first)  # type: ignore[arg-type]
+
+
+def test_a_sample_is_a_function_of_seed_and_number() -> None:
+    a, b = stream(), stream()
+    forward = [a[i] for i in range(12)]
+    for i in reversed(range(12)):
+        for one, other in zip(forward[i], b[i], strict=True):
+            assert torch.equal(one, other)
+    late = stream(first=5)
+    assert len(late) == 7
+    assert torch.equal(late[0][0], forward[5][0])
+    assert not torch.equal(stream(seed=2)[0][0], forward[0][0])
+    assert len({x.numpy().tobytes() for x, _ in forward}) == 12
+
+
+def test_samples_are_floats_of_0_to_1_and_whole_labels() -> None:
+    for i in range(12):
+        x, y = stream()[i]
+        assert x.dtype == torch.float32
+        assert x.shape == (3, 32, 32)
+        assert 0 <= x.min() <= x.max() <= 1
+        assert y.dtype == torch.int64
+        assert set(np.unique(y.numpy()).tolist()) <= {0, 1, IGNORE}
+
+
+def test_batches_go_on_where_a_run_stopped() -> None:
+    sources = [Source(chips=ArrayChips())]
+    whole = list(batches(sources, RECIPE, 0.2, 0))
+    rest = list(batches(sources, RECIPE, 0.2, 3))
+    assert (len(whole), len(rest)) == (4, 1)
+    assert torch.equal(whole[3][0], rest[0][0])
+    assert torch.equal(whole[3][1], rest[0][1])
+    assert whole[0][0].shape == (3, 3, 32, 32)
+
+
+def test_sources_are_drawn_by_their_weight() -> None:
+    a, b = ArrayChips(only=0), ArrayChips(only=1)
+    recipe = replace(RECIPE, augment=0.0, zoom=1.0, steps=100)
+    drawn = SampleStream([Source(chips=a, weight=3.0), Source(chips=b)], recipe, 0.2)
+    share = np.mean([int(drawn[i][1].max() == 1) for i in range(200)])
+    assert 0.15 < share < 0.35
+
+
+@given(st.integers(5, 90), st.integers(5, 90), st.sampled_from([32, 64]), st.floats(0.3, 3.0), st.integers(0, 99))
+@settings(max_examples=60)
+def test_a_crop_has_the_size_of_the_patch_and_no_new_labels(
+    height: int, width: int, patch: int, step: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 4), np.uint8)
+    label = rng.choice(np.array([0, 2, IGNORE], np.uint8), (height, width))
+    out_image, out_label = crop(image, label, patch, step, rng)
+    assert out_image.shape == (patch, patch, 4)
+    assert out_label.shape == (patch, patch)
+    assert set(np.unique(out_label)) <= {0, 2, IGNORE}
+
+
+def test_a_chip_smaller_than_the_patch_is_mirrored_and_ignored_beyond() -> None:
+    rng = np.random.default_rng(0)
+    image, label = rng.integers(1, 256, (20, 40, 3), np.uint8), np.ones((20, 40), np.uint8)
+    out_image, out_label = crop(image, label, 32, 1.0, rng)
+    assert (out_label[20:] == IGNORE).all()
+    assert (out_label[:20] == 1).all()
+    np.testing.assert_array_equal(out_image[20:], out_image[8:20][::-1])
+
+
+def test_a_crop_at_the_chips_own_pixel_size_is_untouched() -> None:
+    rng = np.random.default_rng(0)
+    image, label = rng.integers(1, 256, (50, 50, 3), np.uint8), rng.integers(0, 2, (50, 50), np.uint8)
+    out_image, out_label = crop(image, label, 32, 1.0, rng)
+    places = [
+        (r, c)
+        for r in range(19)
+        for c in range(19)
+        if np.array_equal(image[r : r + 32, c : c + 32], out_image)
+        and np.array_equal(label[r : r + 32, c : c + 32], out_label)
+    ]
+    assert len(places) == 1
+
+
+@pytest.mark.parametrize("scale", [255.0, 1023.0, 4095.0, 65_535.0])
+def test_deep_pixels_become_eight_bits(scale: float) -> None:
+    pixels = np.array([[[0, scale / 2, scale]]] * 3).astype(np.uint16)
+    assert eight_bit(pixels, scale)[0, :, 0].tolist() == [0, 127, 255]
+    assert eight_bit(pixels * np.uint16(0) + np.uint16(scale), scale / 3).max() == 255

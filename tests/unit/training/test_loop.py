@@ -1,0 +1,191 @@
+"""The loop: learns, stops when it must, and goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.training.arraychips import ArrayChips
+
+from sealmap.core.errors import TrainingError
+from sealmap.core.legend import IGNORE
+from sealmap.model.losses import combined
+from sealmap.training import loop
+from sealmap.training.batches import Source
+from sealmap.training.curve import draw_curve
+from sealmap.training.loop import CHECKPOINT, COLUMNS, Progress, Trained, learning_rate, train
+from sealmap.training.recipes import Recipe, tiny, unet_lite0
+from sealmap.training.validate import validate
+
+RECIPE = tiny()
+
+
+def run(folder: Path, recipe: Recipe = RECIPE, *, chips: ArrayChips | None = None, **more: Any) -> Trained:
+    sources = [Source(chips=chips or ArrayChips())]
+    return train(recipe, sources, [Source(chips=ArrayChips(seed=9, count=1))], folder, **more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained, list[Progress]]:
+    """Six steps without interruption."""
+    folder, told = tmp_path_factory.mktemp("whole"), list[Progress]()
+    return folder, run(folder, report=told.append), told
+
+
+def test_a_run_leaves_its_history(whole: tuple[Path, Trained, list[Progress]]) -> None:
+    folder, trained, told = whole
+    assert [p.step for p in told] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in trained.history] == [3, 6]
+    with (folder / "metrics.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert tuple(rows[0]) == COLUMNS
+    assert [float(r["iou_sealed"]) for r in rows] == pytest.approx([r["iou_sealed"] for r in trained.history])
+    assert trained.iou_sealed == max(r["iou_sealed"] for r in trained.history)
+    assert trained.encoder_source == "none (random)"
+    assert all(math.isfinite(v) for row in trained.history for v in row.values())
+    assert list((folder / "tensorboard").iterdir())
+    draw_curve(folder / "curve.png", trained.history)
+    assert (folder / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert not list(folder.glob(".*"))
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]) -> None:
+    def stop(p: Progress) -> None:
+        if p.step == 4:  # one step after the checkpoint
+            raise KeyboardInterrupt
+
+    with pytest.raises(TrainingError, match=r"interrupted at step 4 → .*--resume"):
+        run(tmp_path, report=stop)
+    again = run(tmp_path, resume=True)
+    _, trained, _ = whole
+    assert [row["step"] for row in again.history] == [3, 6]
+    for (name, a), b in zip(trained.network.state_dict().items(), again.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert again.iou_sealed == trained.iou_sealed
+    keys = set(COLUMNS) - {"seconds"}
+    assert [{k: r[k] for k in keys} for r in again.history] == [{k: r[k] for k in keys} for r in trained.history]
+
+
+def test_a_finished_run_resumes_to_itself(whole: tuple[Path, Trained, list[Progress]]) -> None:
+    folder, trained, _ = whole
+    told: list[Progress] = []
+    again = run(folder, resume=True, report=told.append)
+    assert told == []
+    states = (trained.network.state_dict(), again.network.state_dict())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_resuming_needs_the_same_recipe_and_a_checkpoint(
+    tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
+) -> None:
+    with pytest.raises(TrainingError, match=rf"{CHECKPOINT} does not exist → leave --resume out"):
+        run(tmp_path, resume=True)
+    with pytest.raises(TrainingError, match=r"another recipe \(lr: 0.001 → 0.002\)"):
+        run(whole[0], replace(RECIPE, lr=2e-3), resume=True)
+
+
+def test_a_checkpoint_is_no_pickle_of_code(whole: tuple[Path, Trained, list[Progress]]) -> None:
+    plain = torch.load(whole[0] / CHECKPOINT, weights_only=True)
+    assert plain["step"] == 6
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = combined, list[int]()
+
+    def sometimes(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        value = real(*args, **kwargs)
+        return value * math.nan if len(calls) == 2 else value
+
+    monkeypatch.setattr(loop, "combined", sometimes)
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 2 → look at .*nan_batch\.npz.*lr=") as error:
+        run(tmp_path)
+    assert "\n" not in str(error.value)
+    batch = np.load(tmp_path / "nan_batch.npz")
+    assert batch["images"].shape == (2, 3, 64, 64)
+    assert batch["labels"].shape == (2, 64, 64)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_batch_without_labels_does_not_stop_a_run(tmp_path: Path) -> None:
+    trained = run(tmp_path, replace(RECIPE, steps=2, validate_every=2), chips=ArrayChips(only=IGNORE))
+    assert trained.history[0]["loss"] == 0
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=16, validate_every=8, augment=0.0, lr=3e-3, zoom=1.0, ema=0.3)
+    trained = run(tmp_path, recipe)
+    assert trained.history[-1]["loss"] < 0.8 * trained.history[0]["loss"]
+    assert trained.iou_sealed > 0.5
+
+
+def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "validate", lambda *_: (1.0, 0.5))
+    trained = run(tmp_path, replace(RECIPE, patch=32, validate_every=1, patience=2))
+    assert [row["step"] for row in trained.history] == [1, 2, 3]
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ious, seen = iter([0.9, 0.2]), []
+
+    def fake(net: torch.nn.Module, *_: Any) -> tuple[float, float]:
+        seen.append({k: v.clone() for k, v in net.state_dict().items()})
+        return 1.0, next(ious)
+
+    monkeypatch.setattr(loop, "validate", fake)
+    trained = run(tmp_path, replace(RECIPE, patch=32))
+    assert trained.iou_sealed == 0.9
+    assert all(torch.equal(v, seen[0][k]) for k, v in trained.network.state_dict().items())
+    assert not all(torch.equal(v, seen[1][k]) for k, v in trained.network.state_dict().items())
+
+
+def test_bands_and_means_must_match(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"3 means, the chips 4 bands"):
+        run(tmp_path, chips=ArrayChips(bands=("red", "green", "blue", "nir")))
+
+
+def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
+    recipe = replace(unet_lite0(), steps=200, warmup=20, lr=1e-3)
+    rates = [learning_rate(recipe, step) for step in range(200)]
+    assert rates[0] == pytest.approx(1e-3 / 20)
+    np.testing.assert_allclose(np.diff(rates[:20]), 1e-3 / 20)
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates.index(max(rates)) in (19, 20)
+    assert all(b < a for a, b in pairwise(rates[20:]))
+    assert learning_rate(recipe, 200) == pytest.approx(1e-5)
+    assert learning_rate(recipe, 110) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
+    assert learning_rate(replace(recipe, warmup=0), 0) == pytest.approx(1e-3)
+
+
+class Oracle(torch.nn.Module):
+    """Knows that red is sealed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        score = 50 * (x[:, :1] - x[:, 1:2] - 0.2)
+        return torch.cat([-score, score], dim=1)
+
+
+@pytest.mark.parametrize("side", [80, 96, 20])
+def test_validation_scores_whole_chips_and_ignores_what_is_ignored(side: int) -> None:
+    recipe = replace(RECIPE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    held_out = [Source(chips=ArrayChips(side=side))]
+    loss, iou = validate(Oracle(), held_out, recipe, 0.2)
+    assert iou == 1.0
+    assert loss < 0.2
+    _, other = validate(Oracle(), [Source(chips=ArrayChips(side=side, gsd_m=0.1))], recipe, 0.2)
+    assert other > 0.8  # resampled, edges are mixed
+    weighted = [*held_out, Source(chips=ArrayChips(side=side, only=0), weight=3.0)]
+    assert validate(Oracle(), weighted, recipe, 0.2)[1] == pytest.approx(0.25)
