@@ -30,7 +30,7 @@ def main() -> None:
     """Build, train, score, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--side", type=float, default=1000.0, help="side of a sheet in metres")
+    parser.add_argument("--side", type=float, default=600.0, help="side of a sheet in metres")
     parser.add_argument("--steps", type=int, default=0, help="0: as the recipe says")
     parser.add_argument("--weights", nargs="+", default=["imagenet", "none"])
     args = parser.parse_args()

@@ -14,9 +14,7 @@ from sealmap.core.legend import ROOF_PAVED
 from sealmap.dataset.burn import Burner
 from sealmap.dataset.rules import Labels
 
-GRID = Grid(
-    height=48, width=64, transform=Affine(0.2, 0, 350_000.1, 0, -0.2, 5_700_000.3), crs=CRS.from_epsg(25832)
-)
+GRID = Grid(height=48, width=64, transform=Affine(0.2, 0, 350_000.1, 0, -0.2, 5_700_000.3), crs=CRS.from_epsg(25832))
 LABELS = ("roof", "paved", "unsealed", "ignore")
 
 

@@ -62,9 +62,7 @@ def main(path: str, picture: str, result: str) -> None:
     application.initQgis()
     messages: list[str] = []
     application.messageLog().messageReceived.connect(
-        lambda text, tag, level: (
-            messages.append(f"{tag}: {text}") if level != Qgis.MessageLevel.Info else None
-        )
+        lambda text, tag, level: messages.append(f"{tag}: {text}") if level != Qgis.MessageLevel.Info else None
     )
     project = QgsProject.instance()
     found: dict[str, Any] = {
@@ -75,10 +73,7 @@ def main(path: str, picture: str, result: str) -> None:
     found["layers"] = [describe(node.layer()) for node in project.layerTreeRoot().findLayers()]
     found["errors"] = render(project, picture)
     folder = Path(path).parent
-    alone = [
-        QgsVectorLayer(f"{folder}/sealmap.gpkg|layername={n}", n, "ogr")
-        for n in ("parcels", "sealed_surfaces")
-    ]
+    alone = [QgsVectorLayer(f"{folder}/sealmap.gpkg|layername={n}", n, "ogr") for n in ("parcels", "sealed_surfaces")]
     alone += [QgsRasterLayer(f"{folder}/{n}.tif", n) for n in ("classes", "probability")]
     found["alone"] = {layer.name(): describe(layer) for layer in alone}
     found["messages"] = messages

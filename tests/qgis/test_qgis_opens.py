@@ -72,9 +72,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     shutil.move(first, folder)
     script, result, picture = Path(__file__).with_name("open_project.py"), folder / "r.json", folder / "r.png"
     command = [PYTHON, str(script), str(folder / "sealmap.qgz"), str(picture), str(result)]
-    done = subprocess.run(
-        command, env=environment(folder), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=120, check=False)
     assert result.exists(), done.stderr
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("RGB"), float)

@@ -5,33 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sealmap.core.errors import DatasetError, SettingsError
-from sealmap.core.legend import IGNORE, SEALED, Legend, legend_named
-from sealmap.dataset.chips import ChipSpec, prepare_chips
+from sealmap.core.errors import DatasetError
+from sealmap.core.legend import IGNORE, SEALED, Legend
 from sealmap.dataset.chipset import ChipSet
-from sealmap.dataset.labellers import CadastreLabeller, Labeller, RasterLabeller
-from sealmap.dataset.rules import apply_rules, load_rules
 from sealmap.delivery.evaluation_page import EvaluationPage, PanelPicture, write_evaluation_page
 from sealmap.evaluation.pictures import choose, panel
 from sealmap.evaluation.scores import Evaluation, evaluate_windows, score_chips, to_json
 from sealmap.files.atomic import refuse_existing, staged_folder
 from sealmap.files.provenance import now, versions
-from sealmap.files.vector import split_layer
 from sealmap.model.bundle import load_bundle, save_bundle
 from sealmap.model.card import BandStatistics, ModelCard
 from sealmap.model.engines import TorchEngine
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.prediction.mosaic import classify
 from sealmap.prediction.single import predict_array
-from sealmap.sources.cadastre import read_cadastre
-from sealmap.sources.orthophoto import Mosaic, open_mosaic
 from sealmap.training.batches import Source
 from sealmap.training.curve import draw_curve
 from sealmap.training.loop import Progress as TrainingProgress

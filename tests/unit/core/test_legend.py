@@ -12,9 +12,7 @@ from sealmap.core.legend import IGNORE, LEGENDS, ROOF_PAVED, SEALED, Legend, Sur
 
 
 def surface(number: int, *, sealed: bool) -> SurfaceClass:
-    return SurfaceClass(
-        id=number, key=f"c{number}", label_en="C", label_de="K", color=(1, 2, 3), sealed=sealed
-    )
+    return SurfaceClass(id=number, key=f"c{number}", label_en="C", label_de="K", color=(1, 2, 3), sealed=sealed)
 
 
 @pytest.mark.parametrize("legend", LEGENDS.values(), ids=LEGENDS.keys())

@@ -39,9 +39,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 def test_a_patch_may_reach_beyond_its_grid() -> None:
     window = Window(row=-2, col=-2, height=4, width=6)
-    patch = Patch(
-        pixels_CHW=np.zeros((3, 4, 6), np.uint8), valid_HW=np.zeros((4, 6), bool), window=window, grid=GRID
-    )
+    patch = Patch(pixels_CHW=np.zeros((3, 4, 6), np.uint8), valid_HW=np.zeros((4, 6), bool), window=window, grid=GRID)
     assert patch.window.intersect(GRID.window) == Window(row=0, col=0, height=2, width=4)
 
 

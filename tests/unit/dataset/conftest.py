@@ -67,9 +67,7 @@ def row_of_sheets(count: int, side: int, dtype: str = "uint8", seed: int = 0) ->
     """``count`` square sheets in a row: grey noise, so nothing is green."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(80, 120, (4, side, count * side)).astype(dtype)
-    sheets = tuple(
-        FakeSheet(f"s{i}", Window(row=0, col=i * side, height=side, width=side)) for i in range(count)
-    )
+    sheets = tuple(FakeSheet(f"s{i}", Window(row=0, col=i * side, height=side, width=side)) for i in range(count))
     return FakeMosaic(pixels=pixels, sheets=sheets)
 
 

@@ -22,9 +22,7 @@ from sealmap.dataset.burn import (
 from sealmap.dataset.rules import Labels
 
 
-def labels_of(
-    *rows: tuple[Any, str, int], edge_m: float = 0.0, veto: bool = False, default: str = "ignore"
-) -> Labels:
+def labels_of(*rows: tuple[Any, str, int], edge_m: float = 0.0, veto: bool = False, default: str = "ignore") -> Labels:
     return Labels(
         geometry=np.array([r[0] for r in rows], dtype=object),
         label=np.array([r[1] for r in rows], dtype="<U8"),

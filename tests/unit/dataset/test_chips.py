@@ -133,9 +133,7 @@ def test_each_pixel_is_read_once(fakes: Any, tmp_path: Path) -> None:
         for col in chip_starts(1500, 512, 128):
             window = Window(row=row, col=1500 + col, height=512, width=512)
             patch = reader.read(window)
-            np.testing.assert_array_equal(
-                patch.pixels_CHW, mosaic.pixels[:, row : row + 512, 1500 + col : 2012 + col]
-            )
+            np.testing.assert_array_equal(patch.pixels_CHW, mosaic.pixels[:, row : row + 512, 1500 + col : 2012 + col])
     assert sum(w.pixels for w in mosaic.reads) == 1500 * 1500
     assert max(w.pixels for w in mosaic.reads) < 1500 * 1500
 
@@ -171,9 +169,7 @@ def test_pixels_without_data_are_ignored_and_empty_chips_left_out(fakes: Any, tm
     assert counts["skipped_empty"] == 3
 
 
-def test_green_paving_is_ignored_by_near_infrared_that_the_model_does_not_get(
-    fakes: Any, tmp_path: Path
-) -> None:
+def test_green_paving_is_ignored_by_near_infrared_that_the_model_does_not_get(fakes: Any, tmp_path: Path) -> None:
     mosaic = fakes.row_of_sheets(3, 160)
     mosaic.pixels[:] = 100
     mosaic.pixels[3, 85:95] = 220  # a tree's crown along the road

@@ -42,9 +42,7 @@ def test_a_finer_truth_serves_a_binary_legend(fakes: Any, tmp_path: Path) -> Non
     whole = Window(row=0, col=0, height=1, width=4)
     path = truth_file(tmp_path / "t.tif", fakes, whole, np.array([[0, 1, 2, IGNORE]], np.uint8))
     grid = fakes.grid_of_size(300, 300)
-    assert RasterLabeller.open([path], grid, SEALED, ROOF_PAVED).label(whole).label_HW.tolist() == [
-        [0, 1, 1, 255]
-    ]
+    assert RasterLabeller.open([path], grid, SEALED, ROOF_PAVED).label(whole).label_HW.tolist() == [[0, 1, 1, 255]]
     with pytest.raises(DatasetError, match="no place for 'sealed'"):
         RasterLabeller.open([path], grid, ROOF_PAVED, SEALED)
     with pytest.raises(DatasetError, match="holds 2, a value that the legend lacks"):

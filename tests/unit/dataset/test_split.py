@@ -104,9 +104,7 @@ def test_without_a_wish_the_widest_gap_that_fits_is_taken_and_recorded() -> None
     st.integers(0, 99),
     st.sampled_from(["auto", "blocks"]),
 )
-def test_no_two_splits_ever_overlap(
-    sheets: int, side: int, cut: tuple[int, int], seed: int, mode: str
-) -> None:
+def test_no_two_splits_ever_overlap(sheets: int, side: int, cut: tuple[int, int], seed: int, mode: str) -> None:
     chips = chips_of(sheets, side, *cut)
     try:
         found = assign_splits(chips, SplitSpec(seed=seed, mode=mode))

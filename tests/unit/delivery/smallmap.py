@@ -17,9 +17,7 @@ from sealmap.core.record import InputFile, RunRecord
 from sealmap.files.raster import create_raster, write_raster
 from sealmap.files.tags import legend_tags
 
-GRID = Grid(
-    height=120, width=160, transform=Affine(0.2, 0, 366000, 0, -0.2, 5615000), crs=CRS.from_epsg(25832)
-)
+GRID = Grid(height=120, width=160, transform=Affine(0.2, 0, 366000, 0, -0.2, 5615000), crs=CRS.from_epsg(25832))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +95,7 @@ def make(folder: Path) -> SmallMap:
         ),
         record=_record(),
         areas=Areas(class_m2=(584.0, 84.0, 96.0), unknown_m2=4.0),
-        balance=Balance(
-            pixels_m2=180.0, added_m2=0.5, removed_m2=0.25, traced_m2=180.25, simplified_m2=180.5
-        ),
+        balance=Balance(pixels_m2=180.0, added_m2=0.5, removed_m2=0.25, traced_m2=180.25, simplified_m2=180.5),
     )
 
 

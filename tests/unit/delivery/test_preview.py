@@ -39,9 +39,7 @@ def test_the_picture_shows_photo_and_classes_in_place(small: SmallMap) -> None:
 def test_parcels_title_and_scale_bar_are_drawn(small: SmallMap) -> None:
     bare, full = small.folder / "a.png", small.folder / "b.png"
     write_preview(bare, Preview(classes=small.classes, longest_px=400))
-    write_preview(
-        full, Preview(classes=small.classes, longest_px=400, parcels=small.parcels, title="T & <T>")
-    )
+    write_preview(full, Preview(classes=small.classes, longest_px=400, parcels=small.parcels, title="T & <T>"))
     assert picture(full).shape[0] == picture(bare).shape[0] + 50
     assert picture(bare)[:, :].min() < 20  # the scale bar's ink
     edge = picture(full)[60 + 150 - 4 : 60 + 150 + 5, 60:180]  # between parcels 1 and 2, at 12 m of 24

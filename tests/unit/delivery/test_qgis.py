@@ -108,9 +108,7 @@ def test_raster_styles_lie_beside_the_rasters(small: SmallMap) -> None:
     written = write_raster_styles(small.classes, small.probability, ROOF_PAVED, "de", overwrite=False)
     assert written == [small.folder / "classes.qml", small.folder / "probability.qml"]
     root = ET.parse(written[0]).getroot()  # noqa: S314 our own file
-    entries = {
-        e.get("value"): (e.get("color"), e.get("alpha"), e.get("label")) for e in root.iter("paletteEntry")
-    }
+    entries = {e.get("value"): (e.get("color"), e.get("alpha"), e.get("label")) for e in root.iter("paletteEntry")}
     assert entries["1"] == ("#cc3333", "255", "Hochbau (Dach)")
     assert entries["0"][1] == "0"
     assert "255" not in entries

@@ -16,9 +16,7 @@ from sealmap.core.grid import Grid
 
 @pytest.fixture
 def grid() -> Grid:
-    return Grid(
-        height=48, width=64, transform=Affine(0.2, 0, 500_000, 0, -0.2, 5_600_000), crs=CRS.from_epsg(25832)
-    )
+    return Grid(height=48, width=64, transform=Affine(0.2, 0, 500_000, 0, -0.2, 5_600_000), crs=CRS.from_epsg(25832))
 
 
 @pytest.fixture

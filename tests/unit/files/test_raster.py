@@ -155,9 +155,7 @@ def test_a_raster_in_degrees_is_refused_by_name(tmp_path: Path) -> None:
 # --- what we write ---
 
 
-def test_a_jp2_becomes_a_geotiff_without_loss(
-    jp2: Path, tmp_path: Path, pixels_CHW: NDArray[np.uint8]
-) -> None:
+def test_a_jp2_becomes_a_geotiff_without_loss(jp2: Path, tmp_path: Path, pixels_CHW: NDArray[np.uint8]) -> None:
     final = tmp_path / "out.tif"
     with open_raster(jp2) as source, staged(final, overwrite=False) as scratch:
         grid = grid_of(source)

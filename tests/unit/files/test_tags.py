@@ -32,9 +32,7 @@ def test_the_tag_comes_back(tmp_path: Path, grid: Grid, legend: Legend) -> None:
     assert legend_in(write(tmp_path / "c.tif", grid, [0, 255], legend_tags(legend))) == legend
 
 
-@pytest.mark.parametrize(
-    ("values", "legend"), [([0, 1, 255], SEALED), ([255], SEALED), ([0, 1, 2], ROOF_PAVED)]
-)
+@pytest.mark.parametrize(("values", "legend"), [([0, 1, 255], SEALED), ([255], SEALED), ([0, 1, 2], ROOF_PAVED)])
 def test_without_a_tag_the_values_tell(tmp_path: Path, grid: Grid, values: list[int], legend: Legend) -> None:
     assert legend_in(write(tmp_path / "c.tif", grid, values, {})) == legend
 

@@ -149,9 +149,7 @@ def test_a_cadastre_of_elsewhere_is_refused_with_both_extents(tmp_path: Path) ->
 
 
 def test_any_layer_is_classed_by_the_field_named(tmp_path: Path) -> None:
-    layer = frame(
-        {"Sealed": [1, 0], "keep": [True, False], "part": [1.0, 0.5]}, [square(0, 0), square(20, 0)]
-    )
+    layer = frame({"Sealed": [1, 0], "keep": [True, False], "part": [1.0, 0.5]}, [square(0, 0), square(20, 0)])
     path = gpkg(tmp_path / "a.gpkg", cover=layer, other=layer)
     found = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="sealed")
     assert (found.shapes.source, found.shapes.klass) == (("layer", "layer"), ("1", "0"))
@@ -159,9 +157,7 @@ def test_any_layer_is_classed_by_the_field_named(tmp_path: Path) -> None:
     assert keep.shapes.klass == ("1", "0")
     part = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="part")
     assert part.shapes.klass == ("1", "0.5")
-    with pytest.raises(
-        InputError, match=r"no field 'seald'; it has: Sealed, keep, part → did you mean 'Sealed'"
-    ):
+    with pytest.raises(InputError, match=r"no field 'seald'; it has: Sealed, keep, part → did you mean 'Sealed'"):
         read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="seald")
     with pytest.raises(InputError, match=r"no building or use layer.*cover, other"):
         read_cadastre(path, crs=UTM32, bounds=BOUNDS)
@@ -219,9 +215,7 @@ def test_the_id_field_can_be_named_and_is_checked(tmp_path: Path) -> None:
     layer = frame({"strasse": ["A", "B"], "lot": ["1", None]}, [square(0, 0), square(20, 0)])
     path = gpkg(tmp_path / "a.gpkg", parcels=layer)
     assert read_parcels(path, crs=UTM32, id_field="STRASSE")["parcel_id"].tolist() == ["A", "B"]
-    with pytest.raises(
-        InputError, match=r"known to name a parcel; it has: strasse, lot → name one with --id-field"
-    ):
+    with pytest.raises(InputError, match=r"known to name a parcel; it has: strasse, lot → name one with --id-field"):
         read_parcels(path, crs=UTM32)
     with pytest.raises(InputError, match="1 of 2 parcels have no 'lot'"):
         read_parcels(path, crs=UTM32, id_field="lot")
