@@ -36,7 +36,8 @@ _EXCESS_GREEN_LIMITS = (0.03, 0.20)
 class Labelling:
     """Labels of a window.
 
-    label_HW: uint8 class ids, IGNORE where not known. veto_HW: True where vegetation overrules the label.
+    label_HW: uint8 class ids, IGNORE where not known. veto_HW: True where vegetation overrules the label
+    (``overruled``).
     """
 
     label_HW: NDArray[np.uint8]
@@ -111,6 +112,7 @@ class Burner:
         """Class ids (_UNSET where no shape is) and veto of shapes of one priority."""
         level = np.full((wide.height, wide.width), _UNSET, np.int16)
         veto, ring = np.zeros(level.shape, np.bool_), np.zeros(level.shape, np.bool_)
+        torn = np.zeros(level.shape, np.bool_)
         kinds = sorted({(int(self.class_id[i]), float(self.edge_px[i]), bool(self.veto[i])) for i in shapes})
         for class_id, edge_px, vetoed in kinds:
             same = (
@@ -121,11 +123,11 @@ class Burner:
             # edge.
             ring |= _ring(mask, edge_px)
             inside = mask.astype(np.bool_)
-            level[inside & (level != _UNSET) & (level != class_id)] = IGNORE
+            torn |= inside & (level != _UNSET) & (level != class_id)
             level[inside & (level == _UNSET)] = class_id
             veto |= inside & vetoed
-        level[ring] = IGNORE
-        return level, veto & (level != IGNORE)
+        level[ring | torn] = IGNORE
+        return level, veto & ~ring & ~torn
 
 
 def burn(labels: Labels, legend: Legend, grid: Grid, window: Window) -> NDArray[np.uint8]:
@@ -226,9 +228,23 @@ def apply_vegetation_veto(
     veto_HW: NDArray[np.bool_],
     threshold: float,
 ) -> NDArray[np.uint8]:
-    """Labels, with IGNORE where ``veto_HW`` is True and the image is greener than ``threshold``."""
+    """Labels, ``overruled`` where ``veto_HW`` is True and the image is greener than ``threshold``."""
     index = vegetation_index(pixels_CHW, bands)
     if index is None:
         return label_HW.copy()
-    found: NDArray[np.uint8] = np.where(veto_HW & (index > threshold), np.uint8(IGNORE), label_HW)
+    found = label_HW.copy()
+    found[veto_HW] = overruled(label_HW[veto_HW], index[veto_HW] > threshold)
+    return found
+
+
+def overruled(label_N: NDArray[np.uint8], green_N: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """What vegetation makes of labels that it may overrule.
+
+    A sealed label becomes IGNORE: a tree over a road, or a verge. IGNORE becomes unsealed (0): of a plot's ground
+    the cadastre says nothing, but what is green there is not sealed. Without these a town without fields would
+    give no unsealed pixel at all to learn from.
+    """
+    found = label_N.copy()
+    found[green_N & (label_N != 0)] = IGNORE
+    found[green_N & (label_N == IGNORE)] = 0
     return found

@@ -16,7 +16,7 @@ from sealmap.core.errors import BandError, DatasetError
 from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE
 from sealmap.core.patch import Patch
-from sealmap.dataset.burn import Labelling, vegetation_index, vegetation_threshold
+from sealmap.dataset.burn import Labelling, overruled, vegetation_index, vegetation_threshold
 from sealmap.dataset.chipset import DATASET_FILE, FORMAT, IMAGES, MASKS, Chip, ChipSet, write_index
 from sealmap.dataset.contact import contact_sheet
 from sealmap.dataset.labellers import Labeller
@@ -115,7 +115,7 @@ class _Cutter:
             step = slice(None, None, _SAMPLE_STEP)
             samples.append(index[step, step][patch.valid_HW[step, step]])
             labelling = self._label(cut, patch)
-            if (labelling.label_HW == IGNORE).all():
+            if (labelling.label_HW == IGNORE).all() and not labelling.veto_HW.any():
                 self.unjudged += 1
                 continue
             pending.append(_Pending(cut=cut, labelling=labelling, index_V=index[labelling.veto_HW]))
@@ -141,7 +141,7 @@ class _Cutter:
     def _write_mask(self, pending: _Pending, threshold: float) -> None:
         cut, label = pending.cut, pending.labelling.label_HW
         green = pending.index_V > threshold
-        label[pending.labelling.veto_HW] = np.where(green, np.uint8(IGNORE), label[pending.labelling.veto_HW])
+        label[pending.labelling.veto_HW] = overruled(label[pending.labelling.veto_HW], green)
         self.vetoed_pixels += int(green.sum())
         grid = self.mosaic.grid.subgrid(cut.window)
         write_raster(self.folder / MASKS / f"{cut.name}.tif", label[None], grid, nodata=IGNORE)

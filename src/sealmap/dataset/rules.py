@@ -75,7 +75,8 @@ class Rule:
 
     priority: where shapes overlap, the higher one is taken. buffer_m: shapes grow by it (negative: shrink).
     edge_ignore_m: pixels this near to the outline, on both sides, are ignored (lean, overhang, ±0.4 m).
-    vegetation_veto: where the image is green there, the pixel is ignored (trees over a road, verges).
+    vegetation_veto: where the image is green there, it overrules: sealed is ignored (trees over a road,
+    verges), ignored is unsealed (lawns and trees on a plot).
     """
 
     source: str = "*"

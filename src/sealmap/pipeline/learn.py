@@ -37,6 +37,9 @@ _GSD_RANGE = (0.4, 2.5)
 
 _PANELS = 24
 
+_LEAST_SHARE = 0.005
+"""Training chips need this share of sealed and of unsealed pixels each."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainedModel:
@@ -62,6 +65,7 @@ def train(
     refuse_existing(out, overwrite=overwrite)
     sets = [ChipSet.open(folder) for folder in chip_folders]
     _alike(sets)
+    _two_sided(sets)
     first = sets[0]
     recipe = _fitted(recipe, first)
     folder = out.with_name(f"{out.stem}_training")
@@ -89,6 +93,21 @@ def _alike(sets: Sequence[ChipSet]) -> None:
                 f"{s.root} has legend {s.legend.name} and bands {', '.join(s.bands)}; {sets[0].root} has"
                 f" {sets[0].legend.name} and {', '.join(sets[0].bands)}",
                 remedy="prepare both with the same --legend and --bands",
+            )
+
+
+def _two_sided(sets: Sequence[ChipSet]) -> None:
+    """Refuse chips from which a network could only learn that everything is sealed, or nothing."""
+    train_chips = [chip for s in sets for chip in s.select("train").chips]
+    legend = sets[0].legend
+    sides = {"sealed": [legend.classes[i].key for i in legend.sealed_ids]}
+    sides["unsealed"] = [c.key for c in legend.classes if not c.sealed]
+    for side, keys in sides.items():
+        share = sum(chip.shares[key] for chip in train_chips for key in keys) / len(train_chips)
+        if share < _LEAST_SHARE:
+            raise DatasetError(
+                f"only {share:.2%} of the {len(train_chips)} training chips is labelled {side}",
+                remedy="prepare them from sheets with other ground too, or with other --rules",
             )
 
 

@@ -71,14 +71,14 @@ def unet_resnet34() -> Recipe:
 def unet_lite0() -> Recipe:
     """U-Net with an ImageNet EfficientNet-lite0 (from a PyPI package): 23 GFLOP per 512² patch, for a CPU.
 
-    300 steps cost about 15 CPU minutes; measured scores are in README and ``benchmarks/``.
+    200 steps cost about 10 CPU minutes; measured scores are in README and ``benchmarks/``.
     """
     return Recipe(
         name="unet_lite0",
         encoder="tu-tf_efficientnet_lite0",
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        steps=300,
+        steps=200,
         validate_every=100,
         ema=0.98,
     )

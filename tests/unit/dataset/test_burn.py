@@ -16,6 +16,7 @@ from sealmap.dataset.burn import (
     apply_vegetation_veto,
     burn,
     otsu,
+    overruled,
     vegetation_index,
     vegetation_threshold,
 )
@@ -158,3 +159,9 @@ def test_windows_agree_where_an_outline_runs_through_a_pixel_centre(fakes: Any) 
     whole, part = burner.burn(large).label_HW, burner.burn(small).label_HW
     assert (part == 1).any()
     np.testing.assert_array_equal(part, whole[small.within(large)])
+
+
+def test_vegetation_overrules_what_the_cadastre_says_or_does_not_say() -> None:
+    label = np.array([1, 1, IGNORE, IGNORE, 0], np.uint8)
+    green = np.array([True, False, True, False, True])
+    assert overruled(label, green).tolist() == [IGNORE, 1, 0, IGNORE, 0]

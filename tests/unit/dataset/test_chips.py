@@ -86,8 +86,8 @@ def test_the_folder_is_as_promised(made: Any) -> None:
     ]  # fmt: skip
     assert sorted(facts) == [
         "bands", "counts", "crs", "dtype", "format", "gsd_m", "histogram", "legend", "mean", "overlap",
-        "patch", "pixel_scale", "rules", "seed", "split_mode", "statistics_of", "std", "unknown_classes",
-        "vegetation_thresholds",
+        "patch", "pixel_scale", "rules", "seed", "split_gap_px", "split_mode", "statistics_of", "std",
+        "unknown_classes", "vegetation_thresholds",
     ]  # fmt: skip
     assert facts["unknown_classes"] == [{"source": "use", "klass": "Marsbasis", "function": "", "shapes": 1}]
     assert set(facts["vegetation_thresholds"]) == {"s0", "s1", "s2"}

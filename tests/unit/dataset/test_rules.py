@@ -31,7 +31,7 @@ RULE = '[[rule]]\nclass = "a"\nlabel = "paved"\npriority = 1\n'
         ("use", "Weg", "Hauptwirtschaftsweg", "ignore", False),
         ("use", "Weg", "", "ignore", False),
         ("use", "Bahnverkehr", "", "ignore", False),
-        ("use", "Wohnbaufläche", "", "ignore", False),
+        ("use", "Wohnbaufläche", "", "ignore", True),
         ("use", "Sport-, Freizeit- und Erholungsfläche", "Grünanlage", "ignore", False),
         ("use", "Landwirtschaft", "Ackerland", "unsealed", False),
         ("use", "Landwirtschaft", "Gartenland", "ignore", False),
