@@ -71,7 +71,7 @@ def unet_resnet34() -> Recipe:
 def unet_lite0() -> Recipe:
     """U-Net with an ImageNet EfficientNet-lite0 (from a PyPI package): 23 GFLOP per 512² patch, for a CPU.
 
-    200 steps cost about 10 CPU minutes; measured scores are in README and ``benchmarks/``.
+    200 steps cost 10 to 12 CPU minutes on 2 cores; measured scores are in README (``benchmarks/town_chain.py``).
     """
     return Recipe(
         name="unet_lite0",
