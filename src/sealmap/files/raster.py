@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
@@ -232,11 +231,6 @@ def palette(colors: dict[int, tuple[int, int, int]]) -> dict[int, tuple[int, int
     table |= {i: (*rgb, 255) for i, rgb in colors.items()}
     table[255] = (0, 0, 0, 0)
     return table
-
-
-def is_geotiff_compatible(dtype: np.dtype[Any]) -> bool:
-    """Whether pixels of this type are orthophoto pixels to us."""
-    return dtype in (np.dtype("uint8"), np.dtype("uint16"))
 
 
 def _first_line(error: Exception) -> str:

@@ -214,12 +214,14 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
     record = make_record(
         "run",
         started,
-        [*orthos, *parcel_files],
+        parcel_files,
         {"outline": asdict(o), "language": job.output.language, **mapped.record.settings},
         model=mapped.record.model,
         seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
         figures={"outline": asdict(outlines.balance), "parcels": _sums(account) if account else {}},
     )
+    # The sheets were hashed by predict; a city's are read once for that, not twice.
+    record = replace(record, inputs=(*mapped.record.inputs, *record.inputs))
     result = RunResult(folder=folder, mapped=mapped, outlines=outlines, account=account, record=record, files=files)
     _deliver(result, job, orthos, overwrite=overwrite)
     return replace(result, files={name: path for name, path in files.items() if path.exists()})
