@@ -112,7 +112,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     (("parcels", "classes.tif", "--parcels", "far.gpkg", "--out", "out/p.shp"), "no name for a GeoPackage"),
     (("vectorize", "good.tif", "--out", "out/v.gpkg"), "no class raster: 4 bands"),
     (("vectorize", "none.tif", "--out", "out/v.gpkg"), "does not exist"),
-    (("prepare", "good.tif", *OUT), "labels come from a cadastre or from truth rasters"),
+    (("prepare", "good.tif", *OUT), "labels come from a cadastre or from labels drawn by hand"),
     (("prepare", "good.tif", "--cadastre", "far.gpkg:lots", *OUT), "no layer 'lots'"),
     (("prepare", "good.tif", "--truth", "classes.tif", "--legend", "grass", *OUT), "no legend 'grass'"),
     (("prepare", "good.tif", "--truth", "classes.tif", "--bands", "red,tir", *OUT), "band tir missing"),

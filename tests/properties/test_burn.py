@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import numpy as np
 import shapely
 from affine import Affine
@@ -15,6 +18,7 @@ from sealmap.dataset.burn import Burner
 from sealmap.dataset.rules import Labels
 
 GRID = Grid(height=48, width=64, transform=Affine(0.2, 0, 350_000.1, 0, -0.2, 5_700_000.3), crs=CRS.from_epsg(25832))
+FLIGHT = date(2024, 5, 1)
 LABELS = ("roof", "paved", "unsealed", "ignore")
 
 
@@ -35,6 +39,11 @@ def labels(draw: st.DrawFn) -> Labels:
         priority=np.array([draw(st.integers(0, 2)) for _ in shapes]),
         edge_m=np.array([draw(st.sampled_from([0.0, 0.4, 0.6])) for _ in shapes]),
         veto=np.array([draw(st.booleans()) for _ in shapes]),
+        text=np.array([draw(st.sampled_from(["a", "b"])) for _ in shapes]),
+        known=np.array([draw(st.booleans()) for _ in shapes]),
+        oid=np.array(["" for _ in shapes]),
+        changed=np.array([draw(st.sampled_from([0, FLIGHT.toordinal() + 1])) for _ in shapes], np.int32),
+        newer="ignore",
         default=draw(st.sampled_from(["ignore", "unsealed"])),
         rules="drawn",
     )
@@ -57,10 +66,11 @@ def test_a_window_is_a_part_of_the_whole(drawn: Labels, window: Window) -> None:
     inside = window.intersect(GRID.window)
     if inside is None:
         return
-    whole, part = burner.burn(GRID.window), burner.burn(window)
+    whole, part = burner.burn(GRID.window, FLIGHT), burner.burn(window, FLIGHT)
     there, here = inside.within(GRID.window), inside.within(window)
     np.testing.assert_array_equal(part.label_HW[here], whole.label_HW[there])
     np.testing.assert_array_equal(part.veto_HW[here], whole.veto_HW[there])
+    np.testing.assert_array_equal(part.cause_HW[here], whole.cause_HW[there])
 
 
 @settings(max_examples=50, deadline=None)
@@ -68,19 +78,13 @@ def test_a_window_is_a_part_of_the_whole(drawn: Labels, window: Window) -> None:
 def test_the_order_of_shapes_does_not_matter(drawn: Labels, random: object) -> None:
     order = list(range(len(drawn)))
     random.shuffle(order)  # type: ignore[attr-defined]
-    shuffled = Labels(
-        geometry=drawn.geometry[order],
-        label=drawn.label[order],
-        priority=drawn.priority[order],
-        edge_m=drawn.edge_m[order],
-        veto=drawn.veto[order],
-        default=drawn.default,
-        rules=drawn.rules,
-    )
-    one = Burner.on(drawn, ROOF_PAVED, GRID).burn(GRID.window)
-    two = Burner.on(shuffled, ROOF_PAVED, GRID).burn(GRID.window)
+    columns = ("geometry", "label", "priority", "edge_m", "veto", "text", "known", "oid", "changed")
+    shuffled = replace(drawn, **{name: getattr(drawn, name)[order] for name in columns})
+    one = Burner.on(drawn, ROOF_PAVED, GRID).burn(GRID.window, FLIGHT)
+    two = Burner.on(shuffled, ROOF_PAVED, GRID).burn(GRID.window, FLIGHT)
     np.testing.assert_array_equal(one.label_HW, two.label_HW)
     np.testing.assert_array_equal(one.veto_HW, two.veto_HW)
+    np.testing.assert_array_equal(one.cause_HW, two.cause_HW)
 
 
 @settings(max_examples=80, deadline=None)
@@ -99,6 +103,11 @@ def test_neighbours_share_every_pixel_exactly_once(half: int, across: bool, ccw:
         priority=np.zeros(2, np.int64),
         edge_m=np.zeros(2),
         veto=np.zeros(2, bool),
+        text=np.array(["house", "road"]),
+        known=np.ones(2, bool),
+        oid=np.array(["", ""]),
+        changed=np.zeros(2, np.int32),
+        newer="ignore",
         default="ignore",
         rules="drawn",
     )

@@ -38,7 +38,7 @@ def test_burned_area_is_the_surveyed_area(cadastre_file: Path) -> None:
     table = load_rules("generic")
     bounds = (2611205.0, 1233214.0, 2612044.0, 1234773.0)
     cadastre = read_cadastre(
-        cadastre_file, crs=LV95, bounds=bounds, layer="landcover_bodenbedeckung", field=table.field
+        cadastre_file, crs=LV95, bounds=bounds, layer="landcover_bodenbedeckung", fields=table.fields
     )
     labels = apply_rules(table, cadastre.shapes)
     assert len(cadastre.shapes) == 126

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from sealmap import __version__
-from sealmap.cli import demo, evaluate, info, parcels, predict, prepare, run, train, vectorize
+from sealmap.cli import demo, evaluate, info, labels, parcels, predict, prepare, run, train, vectorize
 from sealmap.core.errors import SealmapError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 for verb in (prepare, train, evaluate, predict, vectorize, parcels, run, demo, info):
     app.command(verb.NAME)(verb.command)
+app.add_typer(labels.app, name=labels.NAME)
 
 _HEAVY = ("train", "evaluate", "predict", "run", "demo")
 _ALLOCATOR = {

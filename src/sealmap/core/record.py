@@ -31,4 +31,4 @@ class RunRecord:
 
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the fields."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, default=str)

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from sealmap.core.errors import BandError, DatasetError
-from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE
 from sealmap.core.patch import Patch
-from sealmap.dataset.burn import Labelling, overruled, vegetation_index, vegetation_threshold
+from sealmap.dataset.burn import Labelling
 from sealmap.dataset.chipset import DATASET_FILE, FORMAT, IMAGES, MASKS, Chip, ChipSet, write_index
-from sealmap.dataset.contact import contact_sheet
+from sealmap.dataset.cuts import ChipSpec, Cut, plan_cuts, unknown_hint
 from sealmap.dataset.labellers import Labeller
-from sealmap.dataset.split import SPLITS, Assignment, Placed, SplitSpec, assign_splits
+from sealmap.dataset.light import Light, lights
+from sealmap.dataset.rules import UnknownClass
+from sealmap.dataset.split import SPLITS, Assignment
 from sealmap.dataset.strips import MosaicLike, SheetLike, SheetReader
+from sealmap.dataset.survey import Candidate, Look, SheetSurvey, SheetTally
 from sealmap.dataset.tally import Tally, pixel_scale
-from sealmap.files.atomic import refuse_existing, staged_folder
+from sealmap.dataset.vegetation import grey, index_name, overruled, vegetation_index
 from sealmap.files.raster import write_raster
-
-_SAMPLE_STEP = 4
-"""Every 4th pixel each way is a sample for the vegetation threshold: a million and more per sheet."""
 
 _COLOURS = ("red", "green", "blue", "nir")
 
@@ -36,140 +35,122 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChipSpec:
-    """How to cut. patch: side of a chip, overlap: of neighbours, both in pixels. bands: empty takes all."""
+class Prepared:
+    """Chips, and what is known of the labels of their whole sheets.
 
-    patch: int = 512
-    overlap: int = 128
-    split: SplitSpec = field(default_factory=SplitSpec)
-    bands: tuple[str, ...] = ()
+    used: bands that were looked at. unknown: classes without a rule.
+    """
 
-    def __post_init__(self) -> None:
-        if self.patch < 32 or not 0 <= self.overlap < self.patch:
-            raise DatasetError(
-                f"chips of {self.patch} px with {self.overlap} px overlap cannot be cut",
-                remedy="use a patch of at least 32 and an overlap below it",
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Cut:
-    """A chip to be cut: row, col within its sheet; window on the mosaic (may reach beyond the sheet)."""
-
-    sheet: str
-    row: int
-    col: int
-    window: Window
-    split: str = ""
-
-    @property
-    def name(self) -> str:
-        """File stem of the chip."""
-        return f"{self.sheet}_r{self.row:05d}_c{self.col:05d}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pending:
-    """A chip that waits for its sheet's vegetation threshold. index_V: of the pixels the veto is about."""
-
-    cut: _Cut
-    labelling: Labelling
-    index_V: NDArray[np.float32]
+    chips: ChipSet
+    sheets: tuple[SheetSurvey, ...]
+    split: Assignment
+    used: tuple[str, ...]
+    unknown: tuple[UnknownClass, ...]
 
 
 @dataclass(kw_only=True, slots=True)
 class _Cutter:
-    """Cuts sheet by sheet into a scratch folder and gathers what goes into dataset.json.
+    """Cuts sheet by sheet into a folder and gathers what goes into dataset.json.
 
-    train: brightness of train chips, every: of all. empty: chips without data; unjudged: all their pixels
-    IGNORE.
+    used: bands that are read: the veto looks at near infrared even where the model will not. train: brightness
+    of train chips, every: of all. empty: chips without data; unjudged: all their pixels IGNORE.
     """
 
     mosaic: MosaicLike
     labeller: Labeller
     folder: Path
+    spec: ChipSpec
     bands: tuple[str, ...]
+    used: tuple[str, ...]
     train: Tally
     every: Tally
     chips: list[Chip] = field(default_factory=list)
-    thresholds: dict[str, float] = field(default_factory=dict)
+    surveys: list[SheetSurvey] = field(default_factory=list)
     empty: int = 0
     unjudged: int = 0
-    vetoed_pixels: int = 0
 
-    def cut_sheet(self, sheet: SheetLike, cuts: list[_Cut], tick: Callable[[], None]) -> None:
-        """Write the chips of one sheet: images from top to bottom, masks once the threshold is known."""
-        # The veto looks at near infrared even where the model will not.
-        used = tuple(dict.fromkeys([*self.bands, *(b for b in _COLOURS if b in self.mosaic.bands)]))
-        reader = SheetReader(self.mosaic, sheet.window, used)
-        pending, samples = [], [np.zeros(0, np.float32)]
-        for cut in cuts:  # from top to bottom
+    def cut_sheet(self, sheet: SheetLike, cuts: Sequence[Cut], light: Light, tick: Callable[[], None]) -> None:
+        """Write the chips of one sheet, from top to bottom, and count its labels."""
+        reader = SheetReader(self.mosaic, sheet.window, self.used)
+        tally = SheetTally(legend=self.labeller.legend, causes=self.labeller.causes, gsd_m=self.mosaic.grid.gsd_m)
+        for cut in cuts:
             patch = reader.read(cut.window)
+            burnt = self.labeller.label(cut.window, self.spec.flights.get(sheet.name))
+            look = self._look(patch, light)
+            label = _final(burnt, look)
+            part = cut.keep.within(cut.window)
+            tally.add(cut.keep, _part(burnt, part), label[part], _seen(look, part))
+            if cut.split:
+                self._write(cut, patch, label)
             tick()
-            if not patch.valid_HW.any():
-                self.empty += 1
-                continue
-            index = vegetation_index(patch.pixels_CHW, used)
-            if index is None:
-                index = np.full(patch.valid_HW.shape, -1, np.float32)
-            step = slice(None, None, _SAMPLE_STEP)
-            samples.append(index[step, step][patch.valid_HW[step, step]])
-            labelling = self._label(cut, patch)
-            if (labelling.label_HW == IGNORE).all() and not labelling.veto_HW.any():
-                self.unjudged += 1
-                continue
-            pending.append(_Pending(cut=cut, labelling=labelling, index_V=index[labelling.veto_HW]))
-            self._write_image(cut, patch)
-        self.thresholds[sheet.name] = round(vegetation_threshold(np.concatenate(samples), used), 4)
-        for chip in pending:
-            self._write_mask(chip, self.thresholds[sheet.name])
+        survey = tally.finish(sheet.name, light.threshold if index_name(self.used) else None, light.counts)
+        self.surveys.append(replace(survey, candidates=tuple(self._named(c) for c in survey.candidates)))
 
-    def _label(self, cut: _Cut, patch: Patch) -> Labelling:
-        """Labels of a chip, IGNORE where the orthophoto has no data."""
-        found = self.labeller.label(cut.window)
-        label = np.where(patch.valid_HW, found.label_HW, np.uint8(IGNORE))
-        return Labelling(label_HW=label, veto_HW=found.veto_HW & patch.valid_HW)
+    def _look(self, patch: Patch, light: Light) -> Look:
+        index = vegetation_index(patch.pixels_CHW, self.used)
+        green = np.zeros(patch.valid_HW.shape, np.bool_) if index is None else index > light.threshold
+        return Look(valid_HW=patch.valid_HW, green_HW=green, grey_HW=grey(patch.pixels_CHW, self.used, light.bright))
 
-    def _write_image(self, cut: _Cut, patch: Patch) -> None:
+    def _named(self, candidate: Candidate) -> Candidate:
+        at = shapely.point_on_surface(candidate.polygon)
+        causes = [i for i, c in enumerate(self.labeller.causes) if c.text == candidate.text]
+        found = (self.labeller.oid_at(at.x, at.y, cause) for cause in causes)
+        return replace(candidate, oid=next((oid for oid in found if oid), ""))
+
+    def _write(self, cut: Cut, patch: Patch, label_HW: NDArray[np.uint8]) -> None:
+        if not patch.valid_HW.any():
+            self.empty += 1
+            return
+        if (label_HW == IGNORE).all():
+            self.unjudged += 1
+            return
         pixels = patch.pixels_CHW[: len(self.bands)]
-        path = self.folder / IMAGES / f"{cut.name}.tif"
-        write_raster(path, pixels, self.mosaic.grid.subgrid(cut.window))
+        grid = self.mosaic.grid.subgrid(cut.window)
+        write_raster(self.folder / IMAGES / f"{cut.name}.tif", pixels, grid)
+        write_raster(self.folder / MASKS / f"{cut.name}.tif", label_HW[None], grid, nodata=IGNORE)
         self.every.add(pixels, patch.valid_HW)
         if cut.split == "train":
             self.train.add(pixels, patch.valid_HW)
-
-    def _write_mask(self, pending: _Pending, threshold: float) -> None:
-        cut, label = pending.cut, pending.labelling.label_HW
-        green = pending.index_V > threshold
-        label[pending.labelling.veto_HW] = overruled(label[pending.labelling.veto_HW], green)
-        self.vetoed_pixels += int(green.sum())
-        grid = self.mosaic.grid.subgrid(cut.window)
-        write_raster(self.folder / MASKS / f"{cut.name}.tif", label[None], grid, nodata=IGNORE)
-        counts = np.bincount(label.ravel(), minlength=256)
-        shares = {c.key: counts[c.id] / label.size for c in self.labeller.legend.classes}
-        shares["ignore"] = counts[IGNORE] / label.size
+        counts = np.bincount(label_HW.ravel(), minlength=256)
+        shares = {c.key: counts[c.id] / label_HW.size for c in self.labeller.legend.classes}
+        shares["ignore"] = counts[IGNORE] / label_HW.size
         self.chips.append(
             Chip(name=cut.name, split=cut.split, sheet=cut.sheet, row=cut.row, col=cut.col, shares=shares)
         )
 
 
+def _final(burnt: Labelling, look: Look) -> NDArray[np.uint8]:
+    """Labels as the image leaves them: overruled by what is green, IGNORE where there is no data."""
+    label = burnt.label_HW.copy()
+    label[burnt.veto_HW] = overruled(label[burnt.veto_HW], look.green_HW[burnt.veto_HW])
+    label[~look.valid_HW] = IGNORE
+    return label
+
+
+def _part(burnt: Labelling, part: tuple[slice, slice]) -> Labelling:
+    return Labelling(label_HW=burnt.label_HW[part], veto_HW=burnt.veto_HW[part], cause_HW=burnt.cause_HW[part])
+
+
+def _seen(look: Look, part: tuple[slice, slice]) -> Look:
+    return Look(valid_HW=look.valid_HW[part], green_HW=look.green_HW[part], grey_HW=look.grey_HW[part])
+
+
 def prepare_chips(
     mosaic: MosaicLike,
     labeller: Labeller,
-    out: Path,
+    folder: Path,
     spec: ChipSpec,
     *,
-    overwrite: bool = False,
     progress: Progress | None = None,
-) -> ChipSet:
-    """Write a chip folder, whole or not at all, and open it.
+) -> Prepared:
+    """Write chips into ``folder``, which is made (or empty: a scratch folder), and open them.
 
-    Raises OutputError where ``out`` is there already, BandError where a band is missing, DatasetError where
-    the split is impossible or no training chip holds a sealed pixel.
+    Raises BandError where a band is missing, DatasetError where the split is impossible or no training chip holds
+    a sealed pixel.
     """
-    refuse_existing(out, overwrite=overwrite)
     bands = _bands(mosaic, spec)
-    cuts, assignment = _plan_cuts(mosaic, spec)
+    used = tuple(dict.fromkeys([*bands, *(b for b in _COLOURS if b in mosaic.bands)]))
+    cuts, assignment = plan_cuts(mosaic.sheets, labeller, spec)
     done = 0
 
     def tick() -> None:
@@ -178,35 +159,22 @@ def prepare_chips(
         if progress is not None:
             progress(done, len(cuts))
 
-    with staged_folder(out, overwrite=overwrite) as folder:
-        (folder / IMAGES).mkdir()
-        (folder / MASKS).mkdir()
-        tallies = Tally(len(bands), mosaic.dtype), Tally(len(bands), mosaic.dtype)
-        cutter = _Cutter(
-            mosaic=mosaic, labeller=labeller, folder=folder, bands=bands, train=tallies[0], every=tallies[1]
-        )
-        for sheet in mosaic.sheets:
-            cutter.cut_sheet(sheet, [c for c in cuts if c.sheet == sheet.name], tick)
-        _refuse_useless(cutter, assignment)
-        chips = sorted(cutter.chips, key=lambda c: c.name)
-        write_index(folder, labeller.legend, chips)
-        facts = _facts(cutter, spec, assignment)
-        (folder / DATASET_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-        _write_picture(folder / "contact_sheet.png", contact_sheet(ChipSet.open(folder)))
-    return ChipSet.open(out)
-
-
-def chip_starts(length: int, patch: int, overlap: int) -> list[int]:
-    """First pixels of chips along a side; the last is moved inward to fit. [0] where the side is shorter."""
-    if length <= patch:
-        return [0]
-    return [*range(0, length - patch, patch - overlap), length - patch]
-
-
-def _write_picture(path: Path, picture_HWC: NDArray[np.uint8]) -> None:
-    ok, data = cv2.imencode(".png", picture_HWC[..., ::-1])
-    assert ok
-    path.write_bytes(data.tobytes())
+    for name in (IMAGES, MASKS):
+        (folder / name).mkdir(parents=True)
+    tallies = Tally(len(bands), mosaic.dtype), Tally(len(bands), mosaic.dtype)
+    cutter = _Cutter(
+        mosaic=mosaic, labeller=labeller, folder=folder, spec=spec, bands=bands, used=used,
+        train=tallies[0], every=tallies[1],
+    )  # fmt: skip
+    seen = lights(mosaic, used, spec.flights)
+    for sheet in mosaic.sheets:
+        cutter.cut_sheet(sheet, [c for c in cuts if c.sheet == sheet.name], seen[sheet.name], tick)
+    _refuse_useless(cutter, assignment)
+    write_index(folder, labeller.legend, sorted(cutter.chips, key=lambda c: c.name))
+    facts = _facts(cutter, assignment)
+    (folder / DATASET_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+    chips = ChipSet.open(folder)
+    return Prepared(chips=chips, sheets=tuple(cutter.surveys), split=assignment, used=used, unknown=labeller.unknown)
 
 
 def _bands(mosaic: MosaicLike, spec: ChipSpec) -> tuple[str, ...]:
@@ -219,25 +187,16 @@ def _bands(mosaic: MosaicLike, spec: ChipSpec) -> tuple[str, ...]:
     return spec.bands or mosaic.bands
 
 
-def _plan_cuts(mosaic: MosaicLike, spec: ChipSpec) -> tuple[list[_Cut], Assignment]:
-    """Chips to cut, sheet by sheet from top to bottom, with their splits; dropped ones are left out."""
-    names = [s.name for s in mosaic.sheets]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise DatasetError(f"two sheets are named '{twice[0]}'", remedy="rename one: chips are named after sheets")
-    cuts, placed = [], []
-    for sheet in mosaic.sheets:
-        whole = sheet.window
-        for row in chip_starts(whole.height, spec.patch, spec.overlap):
-            for col in chip_starts(whole.width, spec.patch, spec.overlap):
-                window = Window(row=whole.row + row, col=whole.col + col, height=spec.patch, width=spec.patch)
-                inside = window.intersect(whole)
-                assert inside is not None
-                cuts.append(_Cut(sheet=sheet.name, row=row, col=col, window=window))
-                placed.append(Placed(sheet=sheet.name, window=inside))
-    assignment = assign_splits(placed, spec.split)
-    pairs = zip(cuts, assignment.splits, strict=True)
-    return [replace(c, split=split) for c, split in pairs if split], assignment
+def _why_unjudged(cutter: _Cutter) -> str:
+    """What to do about chips without labels."""
+    newer = sum(i.area_m2 for s in cutter.surveys for i in s.ignored if i.kind == "newer")
+    whole = sum(s.area_m2 for s in cutter.surveys)
+    if newer > 0.5 * whole:
+        return (
+            f"{newer / whole:.0%} of the area is of objects that changed after the flight: if that is the date of an"
+            ' extract, write newer_than_flight = "keep" in a rule table of your own'
+        )
+    return "check that labels and sheets overlap" + unknown_hint(cutter.labeller)
 
 
 def _refuse_useless(cutter: _Cutter, assignment: Assignment) -> None:
@@ -247,27 +206,20 @@ def _refuse_useless(cutter: _Cutter, assignment: Assignment) -> None:
         raise DatasetError(
             f"no chip is left for '{min(lost)}': {cutter.empty} chips have no image data,"
             f" {cutter.unjudged} no judged pixel",
-            remedy="check that labels and sheets overlap" + _unknown_hint(cutter.labeller),
+            remedy=_why_unjudged(cutter),
         )
     sealed = [c.key for c in cutter.labeller.legend.classes if c.sealed]
     train = [c for c in cutter.chips if c.split == "train"]
     if train and not any(c.shares[k] for c in train for k in sealed):
         raise DatasetError(
             f"none of the {len(train)} training chips holds a sealed pixel",
-            remedy="check that labels and sheets overlap" + _unknown_hint(cutter.labeller),
+            remedy=_why_unjudged(cutter),
         )
 
 
-def _unknown_hint(labeller: Labeller) -> str:
-    if not labeller.unknown:
-        return ""
-    names = [f"{u.klass or '(no class)'} ×{u.shapes}" for u in labeller.unknown[:5]]
-    return f"; the rules '{labeller.rules}' do not know: {', '.join(names)}"
-
-
-def _facts(cutter: _Cutter, spec: ChipSpec, assignment: Assignment) -> dict[str, Any]:
+def _facts(cutter: _Cutter, assignment: Assignment) -> dict[str, Any]:
     """dataset.json."""
-    mosaic, labeller = cutter.mosaic, cutter.labeller
+    mosaic, labeller, spec = cutter.mosaic, cutter.labeller, cutter.spec
     tally = cutter.train if cutter.train.top else cutter.every
     scale = pixel_scale(cutter.every.top, mosaic.dtype)
     mean, std = tally.mean_std(scale)
@@ -288,15 +240,29 @@ def _facts(cutter: _Cutter, spec: ChipSpec, assignment: Assignment) -> dict[str,
         "statistics_of": "train" if tally is cutter.train else "all",
         "rules": labeller.rules,
         "unknown_classes": [asdict(u) for u in labeller.unknown],
-        "vegetation_thresholds": cutter.thresholds,
+        "vegetation_index": index_name(cutter.used),
+        "vegetation_thresholds": {s.name: s.threshold for s in cutter.surveys},
+        "flights": {name: day.isoformat() for name, day in sorted(spec.flights.items())},
+        "sheets": {s.name: _survey_facts(s) for s in cutter.surveys},
         "split_mode": assignment.mode,
         "split_gap_px": assignment.gap_px,
+        "split_sealed_share": dict(assignment.sealed_share),
         "seed": spec.split.seed,
         "counts": splits
         | {
             "dropped_in_gaps": assignment.dropped,
             "skipped_empty": cutter.empty,
             "skipped_unjudged": cutter.unjudged,
-            "vetoed_pixels": cutter.vetoed_pixels,
         },
+    }
+
+
+def _survey_facts(survey: SheetSurvey) -> dict[str, Any]:
+    """Square metres of a sheet, to one decimal."""
+    return {
+        "area_m2": round(survey.area_m2, 1),
+        "label_m2": {key: round(area, 1) for key, area in survey.label_m2.items()},
+        "ignored_m2": [asdict(replace(i, area_m2=round(i.area_m2, 1))) for i in survey.ignored],
+        "recovered_m2": round(survey.recovered_m2, 1),
+        "disagreements": len(survey.candidates),
     }

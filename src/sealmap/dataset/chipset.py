@@ -23,6 +23,8 @@ FORMAT = 1
 
 DATASET_FILE, INDEX_FILE, IMAGES, MASKS = "dataset.json", "index.csv", "images", "masks"
 HISTOGRAM_BINS = 64
+EMPTY_SHARE = 0.2
+"""At most this share of the training draws is from chips without a sealed pixel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +97,18 @@ class ChipSet:
     def split_counts(self) -> dict[str, int]:
         """Number of chips per split."""
         return {s: sum(c.split == s for c in self.chips) for s in SPLITS}
+
+    def draw_odds(self) -> tuple[float, ...]:
+        """How often each chip is drawn in training, relative to the others: those without a sealed pixel less often.
+
+        They are not left out, since a model must see fields and woods; but most of a district is fields, and they
+        would be most of the draws. They get EMPTY_SHARE of the draws at most.
+        """
+        sealed = [c.key for c in self.legend.classes if c.sealed]
+        empty = [not any(chip.shares[key] for key in sealed) for chip in self.chips]
+        many, few = sum(empty), len(empty) - sum(empty)
+        odds = 1.0 if not few else min(1.0, EMPTY_SHARE / (1 - EMPTY_SHARE) * few / max(many, 1))
+        return tuple(odds if is_empty else 1.0 for is_empty in empty)
 
     def read(self, index: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], NDArray[np.uint8]]:
         """Pixels (band, row, column) as stored, and class ids (row, column) with IGNORE where not judged."""

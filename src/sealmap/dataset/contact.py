@@ -29,7 +29,7 @@ def contact_sheet(chips: ChipSet) -> NDArray[np.uint8]:
     for n, i in enumerate(shown):
         x, y = _PAD + (n % columns) * cell_w, _TITLE + (n // columns) * cell_h
         pixels, labels = chips.read(i)
-        rgb = _rgb(pixels, chips)
+        rgb = rgb_of(pixels, chips)
         for line, text in enumerate(_title(chips.chips[i])):
             _write(sheet, text, x, y + 12 + 14 * line)
         for offset, picture in ((0, rgb), (_SIDE, overlay(rgb, labels, chips.legend))):
@@ -48,7 +48,7 @@ def overlay(rgb_HWC: NDArray[np.uint8], label_HW: NDArray[np.uint8], legend: Leg
     return mixed
 
 
-def _rgb(pixels_CHW: NDArray[np.uint8] | NDArray[np.uint16], chips: ChipSet) -> NDArray[np.uint8]:
+def rgb_of(pixels_CHW: NDArray[np.uint8] | NDArray[np.uint16], chips: ChipSet) -> NDArray[np.uint8]:
     """Red, green, blue where there are such bands, else the first three (a single band thrice)."""
     colours = ("red", "green", "blue")
     last = len(chips.bands) - 1

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 
 from sealmap.core.errors import DatasetError, GridError
 from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, Legend
-from sealmap.dataset.burn import Burner, Labelling
+from sealmap.dataset.burn import Burner, Cause, Labelling
 from sealmap.dataset.rules import Labels, UnknownClass
 from sealmap.files.raster import grid_of, open_raster, read_window
+
+_COARSE = 8
+"""Pixels of the grid per pixel, each way, where only shares are wanted."""
 
 
 class Labeller(Protocol):
@@ -36,8 +41,21 @@ class Labeller(Protocol):
         """Classes without a rule."""
         ...
 
-    def label(self, window: Window) -> Labelling:
-        """Labels of a window, which may reach beyond the grid."""
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """What ``Labelling.cause_HW`` points into."""
+        ...
+
+    def label(self, window: Window, flight: date | None = None, /) -> Labelling:
+        """Labels of a window, which may reach beyond the grid, for an image of that day."""
+        ...
+
+    def shares(self, window: Window) -> tuple[float, float]:
+        """(sealed share of the judged pixels, judged share) of a window, roughly: to balance splits by."""
+        ...
+
+    def oid_at(self, col: float, row: float, cause: int, /) -> str:
+        """The cadastre's id of the shape over a point (in pixels) that gave a cause, '' where there is none."""
         ...
 
 
@@ -46,12 +64,23 @@ class CadastreLabeller:
     """Labels burned from classified shapes. Make it with ``CadastreLabeller.on``."""
 
     burner: Burner
+    coarse: Burner
     unknown: tuple[UnknownClass, ...]
 
     @staticmethod
     def on(labels: Labels, legend: Legend, grid: Grid) -> CadastreLabeller:
         """Labels for windows of ``grid``; shapes are in its CRS."""
-        return CadastreLabeller(burner=Burner.on(labels, legend, grid), unknown=labels.unknown)
+        coarse = Grid(
+            height=-(-grid.height // _COARSE),
+            width=-(-grid.width // _COARSE),
+            transform=grid.transform @ Affine.scale(_COARSE),
+            crs=grid.crs,
+        )
+        return CadastreLabeller(
+            burner=Burner.on(labels, legend, grid),
+            coarse=Burner.on(labels, legend, coarse),
+            unknown=labels.unknown,
+        )
 
     @property
     def legend(self) -> Legend:
@@ -63,9 +92,28 @@ class CadastreLabeller:
         """Name of the rule table."""
         return self.burner.rules
 
-    def label(self, window: Window) -> Labelling:
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why pixels have their labels."""
+        return self.burner.causes
+
+    def label(self, window: Window, flight: date | None = None) -> Labelling:
         """Labels of a window."""
-        return self.burner.burn(window)
+        return self.burner.burn(window, flight)
+
+    def shares(self, window: Window) -> tuple[float, float]:
+        """(sealed share of the judged pixels, judged share), from every eighth pixel each way."""
+        part = Window(
+            row=window.row // _COARSE,
+            col=window.col // _COARSE,
+            height=max(1, window.height // _COARSE),
+            width=max(1, window.width // _COARSE),
+        )
+        return _shares(self.coarse.burn(part), self.legend)
+
+    def oid_at(self, col: float, row: float, cause: int) -> str:
+        """The cadastre's id of the shape over a point."""
+        return self.burner.oid_at(col, row, cause)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +139,7 @@ class RasterLabeller:
     table: NDArray[np.int16]
     rules: str = "truth"
     unknown: tuple[UnknownClass, ...] = ()
+    causes: tuple[Cause, ...] = (Cause(kind="outside"), Cause(kind="unsealed", text="truth"))
 
     @staticmethod
     def open(paths: Sequence[Path], grid: Grid, legend: Legend, truth_legend: Legend | None = None) -> RasterLabeller:
@@ -118,7 +167,7 @@ class RasterLabeller:
             truths.append(_Truth(path=path, window=window))
         return RasterLabeller(legend=legend, truths=tuple(truths), table=_table(truth_legend or legend, legend))
 
-    def label(self, window: Window) -> Labelling:
+    def label(self, window: Window, _flight: date | None = None, /) -> Labelling:
         """Labels of a window; DatasetError where a truth holds a value that the legend does not have."""
         found = np.full((window.height, window.width), IGNORE, np.uint8)
         for truth in self.truths:
@@ -135,7 +184,23 @@ class RasterLabeller:
                 )
             target = found[part.within(window)]
             np.copyto(target, ids.astype(np.uint8), where=target == IGNORE)
-        return Labelling(label_HW=found, veto_HW=np.zeros(found.shape, np.bool_))
+        cause = (found != IGNORE).astype(np.uint16)
+        return Labelling(label_HW=found, veto_HW=np.zeros(found.shape, np.bool_), cause_HW=cause)
+
+    def shares(self, window: Window) -> tuple[float, float]:
+        """(sealed share of the judged pixels, judged share) of a window."""
+        return _shares(self.label(window), self.legend)
+
+    def oid_at(self, _col: float, _row: float, _cause: int, /) -> str:
+        """No ids here."""
+        return ""
+
+
+def _shares(burnt: Labelling, legend: Legend) -> tuple[float, float]:
+    """What vegetation may overrule counts as judged: some of it will be."""
+    judged = int(((burnt.label_HW != IGNORE) | burnt.veto_HW).sum())
+    sealed = int(np.isin(burnt.label_HW, [c.id for c in legend.classes if c.sealed]).sum())
+    return sealed / max(judged, 1), judged / burnt.label_HW.size
 
 
 def _table(source: Legend, target: Legend) -> NDArray[np.int16]:

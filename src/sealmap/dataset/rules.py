@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -37,7 +37,8 @@ _RULE_KEYS = {
     "edge_ignore_m",
     "vegetation_veto",
 }
-_HEAD_KEYS = {"name", "description", "default", "newer_than_flight", "field", "rule"}
+_HEAD_KEYS = {"name", "description", "default", "newer_than_flight", "layer", "fields", "rule"}
+_FIELDS = {"class", "function", "updated", "id"}
 
 
 class Shapes(Protocol):
@@ -66,6 +67,11 @@ class Shapes(Protocol):
     @property
     def updated(self) -> Sequence[date | None]:
         """Last change."""
+        ...
+
+    @property
+    def oid(self) -> Sequence[str]:
+        """The cadastre's id, '' where there is none."""
         ...
 
 
@@ -108,14 +114,15 @@ class RuleTable:
     """Rules in the order in which they are tried.
 
     default: label of pixels that no shape covers. newer_than_flight: label of shapes that were changed after
-    the flight, None to treat them like all others. field: where not empty, the field that holds the class of
-    a shape.
+    the flight, None to treat them like all others. layer, fields: where a layer is not known by its name: which
+    it is, and which fields hold its class, function, updated and id.
     """
 
     name: str
     default: str
     newer_than_flight: str | None
-    field: str
+    layer: str
+    fields: Mapping[str, str]
     rules: tuple[Rule, ...]
 
     def match(self, source: str, klass: str, function: str) -> Rule | None:
@@ -145,7 +152,10 @@ class Labels:
     geometry: polygons in map coordinates, buffers applied. label: one of LABELS. priority: higher is painted
     later.
     edge_m: width of the ignored ring on each side of the outline. veto: True where vegetation overrules the
-    label.
+    label. text: the class as a report names it. known: False where no rule speaks of the class. oid: the
+    cadastre's id. changed: day of the last change as a proleptic ordinal, 0 where it is unknown or no matter.
+    newer: label of shapes that were changed after the flight. eroded: shapes that a negative buffer left
+    nothing of.
     """
 
     geometry: NDArray[np.object_]
@@ -153,16 +163,20 @@ class Labels:
     priority: NDArray[np.int64]
     edge_m: NDArray[np.float64]
     veto: NDArray[np.bool_]
+    text: NDArray[np.str_]
+    known: NDArray[np.bool_]
+    oid: NDArray[np.str_]
+    changed: NDArray[np.int32]
     default: str
+    newer: str
     rules: str
     unknown: tuple[UnknownClass, ...] = ()
-    newer: int = 0
     eroded: int = 0
-    """newer: shapes changed after the flight. eroded: shapes that a negative buffer left nothing of."""
 
     def __post_init__(self) -> None:
         n = len(self.geometry)
-        if any(len(a) != n for a in (self.label, self.priority, self.edge_m, self.veto)):
+        columns = (self.label, self.priority, self.edge_m, self.veto, self.text, self.known, self.oid, self.changed)
+        if any(len(a) != n for a in columns):
             raise ValueError("labels need one entry per shape")
 
     def __len__(self) -> int:
@@ -215,9 +229,17 @@ def parse_rules(text: str, name: str) -> RuleTable:
         name=str(data.get("name", name)),
         default=default,
         newer_than_flight=None if newer == "keep" else newer,
-        field=str(data.get("field", "")),
+        layer=str(data.get("layer", "")),
+        fields=_fields(data.get("fields", {}), name),
         rules=tuple(_rule(r, name, i) for i, r in enumerate(data["rule"], 1)),
     )
+
+
+def _fields(data: Any, name: str) -> dict[str, str]:
+    if not isinstance(data, dict):
+        raise SettingsError(f"rule table '{name}': fields is no section", remedy='write: [fields] class = "art"')
+    _known(data, _FIELDS, f"{name}, [fields]")
+    return {key: str(value) for key, value in data.items()}
 
 
 def _rule(data: dict[str, Any], name: str, number: int) -> Rule:
@@ -263,27 +285,24 @@ def label_ids(legend: Legend) -> dict[str, int]:
     return ids
 
 
-def apply_rules(table: RuleTable, shapes: Shapes, *, flight: date | None = None) -> Labels:
-    """Label shapes by a table. Shapes changed after ``flight``, the date of the image, are not trusted."""
+def apply_rules(table: RuleTable, shapes: Shapes) -> Labels:
+    """Label shapes by a table."""
     n = len(shapes.geometry)
     geometry = shapes.geometry.copy()
-    label = np.full(n, "ignore", dtype="<U8")
-    priority, edge_m = np.zeros(n, np.int64), np.zeros(n, np.float64)
-    veto, newer = np.zeros(n, np.bool_), 0
+    label, known = np.full(n, "ignore", dtype="<U8"), np.ones(n, np.bool_)
+    priority, edge_m, veto = np.zeros(n, np.int64), np.zeros(n, np.float64), np.zeros(n, np.bool_)
     unknown: list[UnknownClass] = []
     for kind, members in _by_class(shapes).items():
         rule = table.match(*kind)
         if rule is None:
             unknown.append(UnknownClass(source=kind[0], klass=kind[1], function=kind[2], shapes=len(members)))
-            priority[members] = table.ceiling(kind[0])
+            priority[members], known[members] = table.ceiling(kind[0]), False
             continue
         label[members], priority[members], edge_m[members] = rule.label, rule.priority, rule.edge_ignore_m
         veto[members] = rule.vegetation_veto
         if rule.buffer_m:
             geometry[members] = shapely.buffer(geometry[members], rule.buffer_m, quad_segs=4)
-    if flight is not None and table.newer_than_flight is not None:
-        late = np.array([u is not None and u > flight for u in shapes.updated], dtype=np.bool_)
-        label[late], veto[late], edge_m[late], newer = table.newer_than_flight, False, 0.0, int(late.sum())
+    dated = table.newer_than_flight is not None
     left = ~shapely.is_empty(geometry)
     return Labels(
         geometry=geometry[left],
@@ -291,12 +310,38 @@ def apply_rules(table: RuleTable, shapes: Shapes, *, flight: date | None = None)
         priority=priority[left],
         edge_m=edge_m[left],
         veto=veto[left],
+        text=np.array([_text(k, f) for k, f in zip(shapes.klass, shapes.function, strict=True)], np.str_)[left],
+        known=known[left],
+        oid=np.array(shapes.oid, np.str_)[left],
+        changed=np.array([u.toordinal() if u and dated else 0 for u in shapes.updated], np.int32)[left],
         default=table.default,
+        newer=table.newer_than_flight or "ignore",
         rules=table.name,
         unknown=tuple(sorted(unknown, key=lambda u: (u.source, u.klass, u.function))),
-        newer=newer,
         eroded=int((~left).sum()),
     )
+
+
+def join_labels(below: Labels, above: Labels) -> Labels:
+    """Labels of two sources, such as a cadastre and what was drawn by hand; their priorities decide who wins.
+
+    What no shape covers is as ``below`` has it.
+    """
+    return Labels(
+        **{
+            name: np.concatenate([getattr(below, name), getattr(above, name)])
+            for name in ("geometry", "label", "priority", "edge_m", "veto", "text", "known", "oid", "changed")
+        },
+        default=below.default,
+        newer=below.newer,
+        rules=f"{below.rules} + {above.rules}",
+        unknown=below.unknown + above.unknown,
+        eroded=below.eroded + above.eroded,
+    )
+
+
+def _text(klass: str, function: str) -> str:
+    return " / ".join(part for part in (klass, function) if part) or "(no class)"
 
 
 def _by_class(shapes: Shapes) -> dict[tuple[str, str, str], list[int]]:

@@ -56,6 +56,10 @@ class MosaicLike(Protocol):
         """Pixels of a window."""
         ...
 
+    def thumbnail(self, window: Window, step: int, bands: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """About every ``step``-th pixel each way of a sheet's window: pixels (band, row, column) and valid."""
+        ...
+
 
 class SheetReader:
     """Pixels of one sheet for windows asked for from top to bottom. Holds about two strips in memory."""

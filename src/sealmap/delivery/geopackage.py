@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,20 @@ from sealmap.delivery.texts import Language, text
 from sealmap.files.atomic import staged
 from sealmap.files.vector import write_layer
 
-_TABLES = """
+_STYLES_TABLE = """
 CREATE TABLE layer_styles (
   id INTEGER PRIMARY KEY AUTOINCREMENT, f_table_catalog TEXT(256), f_table_schema TEXT(256),
   f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
   useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
   update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')));
+INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ('layer_styles', 'attributes',
+  'layer_styles', 0);
+"""
+_RECORD_TABLE = """
 CREATE TABLE run_record (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL);
-INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ('layer_styles', 'attributes',
-  'layer_styles', 0), ('run_record', 'attributes', 'run_record', 0);
+INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ('run_record', 'attributes',
+  'run_record', 0);
 """
 
 
@@ -62,14 +66,20 @@ def write_geopackage(path: Path, package: Package, *, overwrite: bool = False) -
                 qml = style(list(frame.columns), package.legend, package.language).qml()
                 styles.append((name, text(f"layer.{name}", package.language), qml))
         with closing(sqlite3.connect(scratch)) as connection, connection:
-            connection.executescript(_TABLES)
-            connection.executemany(
-                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
-                " styleName, description, styleQML, styleSLD, useAsDefault, owner)"
-                " VALUES ('', '', ?1, 'geom', ?1, ?2, ?3, '', 1, '')",
-                styles,
-            )
+            add_styles(connection, styles)
+            connection.executescript(_RECORD_TABLE)
             connection.executemany("INSERT INTO run_record (key, value) VALUES (?, ?)", record_lines(package.record))
+
+
+def add_styles(connection: sqlite3.Connection, styles: Iterable[tuple[str, str, str]]) -> None:
+    """Give layers of a GeoPackage a default style for QGIS: (layer, description, QML)."""
+    connection.executescript(_STYLES_TABLE)
+    connection.executemany(
+        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
+        " styleName, description, styleQML, styleSLD, useAsDefault, owner)"
+        " VALUES ('', '', ?1, 'geom', ?1, ?2, ?3, '', 1, '')",
+        styles,
+    )
 
 
 def record_lines(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 
 from sealmap.core.errors import InputError
 from sealmap.core.legend import Legend
+from sealmap.delivery.label_template import AREAS_LAYER, LABELS_LAYER, areas_style, labels_style
 from sealmap.delivery.styles import (
     RasterStyle,
     VectorStyle,
@@ -50,6 +51,17 @@ class Project:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LabelProject:
+    """Files of a project to draw labels in. package: made by ``label_template``. extent: first shown, in ``crs``."""
+
+    package: Path
+    crs: pyproj.CRS
+    extent: tuple[float, float, float, float]
+    orthophotos: tuple[Path, ...] = ()
+    language: Language = "en"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Crs:
     wkt: str
     proj4: str
@@ -82,9 +94,7 @@ class _Layer:
 
 def write_project(path: Path, project: Project, *, overwrite: bool = False) -> None:
     """Write a .qgz: parcels, surfaces, sheets, class raster, probabilities (off), orthophotos below."""
-    if path.suffix.lower() != ".qgz":
-        raise InputError(f"{path.name} is no name for a QGIS project", remedy="end it with .qgz")
-    refuse_existing(path, overwrite=overwrite)
+    _refuse(path, overwrite=overwrite)
     with open_raster(project.classes) as dataset:
         grid, legend = grid_of(dataset), legend_of(dataset)
     crs = _crs(grid.crs)
@@ -97,7 +107,52 @@ def write_project(path: Path, project: Project, *, overwrite: bool = False) -> N
         crs=crs,
         extent=grid.bounds,
         layers=layers,
+        drawing=False,
     )
+    _save(path, document, overwrite=overwrite)
+
+
+def write_label_project(path: Path, project: LabelProject, *, overwrite: bool = False) -> None:
+    """Write a .qgz to draw labels in: labels, areas, orthophotos below; outlines snap to outlines.
+
+    Polygons may overlap: a roof lies on the frame of its plot, and QGIS would cut it away otherwise.
+    """
+    _refuse(path, overwrite=overwrite)
+    crs = _crs(project.crs)
+    source = _relative(project.package, path.parent)
+    layers = [
+        _Layer(
+            id=f"{name}_layer",
+            title=text(f"layer.{name}", project.language),
+            source=f"{source}|layername={name}",
+            kind="vector",
+            crs=crs,
+            style=style(project.language),
+            expanded=True,
+            wkb="Polygon",
+        )
+        for name, style in ((LABELS_LAYER, labels_style), (AREAS_LAYER, areas_style))
+    ]
+    layers += [_orthophoto(p, i, path.parent) for i, p in enumerate(project.orthophotos)]
+    document = render(
+        "project.qgs.j2",
+        title=text("labels.title", project.language),
+        group=text("group.orthophotos", project.language),
+        crs=crs,
+        extent=project.extent,
+        layers=layers,
+        drawing=True,
+    )
+    _save(path, document, overwrite=overwrite)
+
+
+def _refuse(path: Path, *, overwrite: bool) -> None:
+    if path.suffix.lower() != ".qgz":
+        raise InputError(f"{path.name} is no name for a QGIS project", remedy="end it with .qgz")
+    refuse_existing(path, overwrite=overwrite)
+
+
+def _save(path: Path, document: str, *, overwrite: bool) -> None:
     with staged(path, overwrite=overwrite) as scratch, zipfile.ZipFile(scratch, "w") as file:
         # a fixed date: the same map gives the same bytes
         entry = zipfile.ZipInfo(f"{path.stem}.qgs", date_time=(1980, 1, 1, 0, 0, 0))

@@ -27,7 +27,8 @@ _VIRIDIS = ((0.0, "#440154"), (0.25, "#3b528b"), (0.5, "#21918c"), (0.75, "#5ec9
 class Entry:
     """One line of a legend. fill: (red, green, blue, alpha), 0..255.
 
-    value: of a category; lower, upper: of a range; unused ones stay empty.
+    value: of a category; lower, upper: of a range; unused ones stay empty. outline: where it is not the style's.
+    brush: QGIS's name of the pattern. level: entries of a higher level are drawn above the others.
     """
 
     label: str
@@ -35,6 +36,26 @@ class Entry:
     value: str = ""
     lower: float = 0.0
     upper: float = 0.0
+    outline: tuple[int, int, int, int] | None = None
+    brush: str = "solid"
+    level: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Widget:
+    """How QGIS's form edits a field. kind: QGIS's name of the editor, such as 'ValueMap' or 'Hidden'.
+
+    choices: (label, value) of a drop-down. options: (name, type, value) for the editor. default: an expression.
+    required: what to say where the field is left empty, '' where it may be. reuse: start with the last value.
+    """
+
+    field: str
+    kind: str
+    choices: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str, str], ...] = ()
+    default: str = ""
+    required: str = ""
+    reuse: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +63,7 @@ class VectorStyle:
     """How QGIS draws a polygon layer. renderer: 'categorizedSymbol', 'graduatedSymbol' or 'singleSymbol'.
 
     outline: (red, green, blue, alpha); outline_mm: its width on paper. aliases: (column, name for readers).
+    widgets: of layers that people edit.
     """
 
     renderer: str
@@ -50,6 +72,12 @@ class VectorStyle:
     outline: tuple[int, int, int, int]
     outline_mm: float
     aliases: tuple[tuple[str, str], ...]
+    widgets: tuple[Widget, ...] = ()
+
+    @property
+    def levels(self) -> bool:
+        """Whether entries are drawn one above the other, not feature by feature."""
+        return any(e.level for e in self.entries)
 
     def qml(self) -> str:
         """The style as a QML document."""

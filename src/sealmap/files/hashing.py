@@ -15,5 +15,13 @@ def sha256_of(path: Path) -> str:
 
 
 def input_file(path: Path) -> InputFile:
-    """Name, size and hash of an input. The folder is left out: records travel, paths are private."""
-    return InputFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+    """Name, size and hash of an input. The folder it is in is left out: records travel, paths are private.
+
+    A folder that is an input itself (shapefiles, parts of a NAS delivery) has the hash of its files' names and hashes.
+    """
+    if not path.is_dir():
+        return InputFile(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    lines = "".join(f"{sha256_of(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
+    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    return InputFile(name=path.name, bytes=sum(p.stat().st_size for p in files), sha256=digest)

@@ -73,7 +73,7 @@ def train(
         refuse_existing(folder, overwrite=False)
     result = train_network(
         recipe,
-        [Source(chips=s.select("train")) for s in sets],
+        [Source(chips=train, odds=train.draw_odds()) for train in (s.select("train") for s in sets)],
         [Source(chips=s.select("val")) for s in sets],
         folder,
         resume=resume,

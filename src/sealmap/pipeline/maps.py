@@ -157,10 +157,10 @@ def parcels(
     with open_raster(classes) as dataset:
         grid, legend = grid_of(dataset), legend_of(dataset)
     path, name = split_layer(layer)
-    account = account_parcels(
-        classes, read_parcels(path, crs=grid.crs, layer=name, id_field=id_field), legend, progress
-    )
-    record = make_record("parcels", started, [classes, path], {"parcels": path.name}, figures=_sums(account))
+    given = read_parcels(path, crs=grid.crs, layer=name, id_field=id_field)
+    account = account_parcels(classes, given, legend, progress)
+    settings = {"parcels": path.name, "parcels_read": _read(given)}
+    record = make_record("parcels", started, [classes, path], settings, figures=_sums(account))
     write_geopackage(
         out, Package(surfaces=None, parcels=account.table, record=record, legend=legend), overwrite=overwrite
     )
@@ -182,6 +182,11 @@ def _sums(account: ParcelAccount) -> dict[str, float]:
     table = account.table
     names = [c for c in table.columns if str(c).endswith("_m2") and c != "official_area_m2"]
     return {"parcels": len(table), **{str(n): round(float(table[n].sum()), 1) for n in names}}
+
+
+def _read(parcels: gpd.GeoDataFrame | None) -> dict[str, Any]:
+    """What had to be done to parcels when they were read."""
+    return {} if parcels is None else asdict(parcels.attrs["counts"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,7 +220,12 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
         "run",
         started,
         parcel_files,
-        {"outline": asdict(o), "language": job.output.language, **mapped.record.settings},
+        {
+            "outline": asdict(o),
+            "language": job.output.language,
+            "parcels_read": _read(given),
+            **mapped.record.settings,
+        },
         model=mapped.record.model,
         seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
         figures={"outline": asdict(outlines.balance), "parcels": _sums(account) if account else {}},

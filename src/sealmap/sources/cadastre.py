@@ -1,57 +1,59 @@
 """The cadastre: classified shapes to learn from, parcels to account for.
 
-The simplified ALKIS GeoPackage of North Rhine-Westphalia is known by its layers; any other vector file gives
-the shapes of one layer, classed by one field. Names drift between states and years, so they are matched by
-alias.
+Readers, one onto one schema: the simplified ALKIS (GeoPackage, Shapefile, WFS), NAS, Hausumringe, and any other
+layer with fields that the user names. Names drift between states and years, so they are matched by alias
+(fields.py); formats are told by what is in them (formats.py).
 """
 
 from __future__ import annotations
 
-import difflib
-import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from sealmap.core.errors import InputError
-from sealmap.files.vector import list_layers, read_layer
-
-Bounds = tuple[float, float, float, float]
-
-_KINDS = {
-    # NRW and Brandenburg misspell the layer in their GeoPackages; services and other states do not.
-    "building": ("gebauedebauwerk", "gebaeudebauwerk", "gebaeudebauwerke", "gebaeude"),
-    "use": ("nutzung",),
-    "use_by_parcel": ("nutzungflurstueck",),
-    "parcel": ("flurstueck", "flurstuecke", "liegenschaften", "parcels", "parcelle"),
-}
-_CLASS = {"building": ("gebnutzbez", "gebnutz", "objektart"), "use": ("nutzart", "nutzungsart", "objektart")}
-_FUNCTION = {"building": ("funktion", "gebaeudefunktion", "gfk"), "use": ("bez", "bezeich", "funktion")}
-_UPDATED = ("aktualit", "aktualitaet", "stand", "beginnt", "beginn")
-_OID = ("oid", "gml_id", "gmlid", "objid", "uuid", "tid")
-_PARCEL_ID = (
-    "flstkennz", "flurstueckskennzeichen", "fsk", "egrid", "egris_egrid", "nummer", "flurstnr", "parcel_id",
-    "idflurst", "oid", "gml_id", "gmlid", "uuid", "id", "tid",
-)  # fmt: skip
-_AREA = (
-    "flaeche",
-    "amtlicheflaeche",
-    "amtlichefl",
-    "afl",
-    "flaechenmass_m2",
-    "flaechenmass",
-    "official_area_m2",
+from sealmap.files.vector import Table, open_vector
+from sealmap.sources.extents import Bounds, extent_of, no_overlap, read_near
+from sealmap.sources.fields import (
+    CLASS,
+    FUNCTION,
+    OID,
+    POSITION,
+    UPDATED,
+    check_mapping,
+    date_of,
+    field_names,
+    find_field,
+    named_field,
+    plain,
+    texts,
 )
-_MARGIN_M = 10.0
-"""Shapes this far outside the orthophoto are read too: their rings and buffers may reach in."""
+from sealmap.sources.formats import Layer, kind_of_layer, layers_with_classes
+from sealmap.sources.nas import Simplified
+from sealmap.sources.parcel_layer import ParcelCounts, read_parcels
+from sealmap.sources.polygons import polygons_of, without_duplicates
+
+__all__ = [
+    "Bounds",
+    "Cadastre",
+    "LabelledShapes",
+    "ParcelCounts",
+    "kind_of_layer",
+    "polygons_of",
+    "read_cadastre",
+    "read_parcels",
+]
+
+_UNDERGROUND = " (unterirdisch)"
+_SAYS_UNDERGROUND = ("unterirdisch", "tiefgarage", "keller")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,8 +61,8 @@ class LabelledShapes:
     """Polygons with their class, one entry per shape, in the CRS asked for.
 
     source: 'building', 'use' or 'layer' (any other). klass: gebnutzbez, nutzart, or the field named.
-    function: funktion or bez. updated: date of the last change. oid: the cadastre's id ('' where there is
-    none).
+    function: funktion or bez; '... (unterirdisch)' for buildings below the ground. updated: date of the last
+    change. oid: the cadastre's id ('' where there is none).
     """
 
     geometry: NDArray[np.object_]
@@ -83,8 +85,13 @@ class LabelledShapes:
 class Cadastre:
     """What was read, and what had to be done to it.
 
-    layers: names read. repaired: shapes made valid. dropped: shapes without any polygon. duplicates: shapes
-    whose id came twice (objects on a municipal border are in two packages), the newest is kept.
+    kind: the format, in words for a report ('ALKIS vereinfacht', 'NAS', 'Hausumringe', 'layer'). layers: names read;
+    empty: those of them with nothing near the orthophoto. repaired: shapes made valid. dropped: shapes without any
+    polygon. duplicates: shapes whose id came twice (objects on a municipal border are in two packages), the newest
+    is kept. historic: objects that have ended. broken_texts: values (in GML: objects) that were not in the encoding
+    that the file says. linearised: shapes with arcs, now chords of 1° (known for GML and NAS only). unread_dates:
+    dates that could not be read; such shapes count as old. unknown_codes: codes without a text in our tables,
+    'AX_Gebaeude 9999 (3)'; they stand as they are.
     """
 
     shapes: LabelledShapes
@@ -92,182 +99,134 @@ class Cadastre:
     repaired: int
     dropped: int
     duplicates: int
+    kind: str = "layer"
+    empty: tuple[str, ...] = ()
+    historic: int = 0
+    broken_texts: int = 0
+    linearised: int = 0
+    unread_dates: int = 0
+    unknown_codes: tuple[str, ...] = ()
 
 
-def read_cadastre(path: Path, *, crs: CRS, bounds: Bounds, layer: str | None = None, field: str = "") -> Cadastre:
-    """Shapes that meet ``bounds`` (of ``crs``), in ``crs``.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """One layer on its way into the schema."""
 
-    ``layer`` None takes the building and use layers of a simplified ALKIS; otherwise the layer named.
-    ``field`` is the field with the class where the rule table names one. Raises InputError where there is no
-    such layer or field, or where cadastre and orthophoto do not overlap.
+    layer: Layer
+    table: Table
+    told: Simplified
+    rows: LabelledShapes
+    unread_dates: int
+
+
+def read_cadastre(
+    path: Path, *, crs: CRS, bounds: Bounds, layer: str | None = None, fields: Mapping[str, str] | None = None
+) -> Cadastre:
+    """Shapes that meet ``bounds`` (of ``crs``), in ``crs``; ``path`` is a file, a folder or a zip.
+
+    ``layer`` None takes the building and use layers of a cadastre that is known; otherwise the layer named.
+    ``fields`` names fields of the layers read for 'class', 'function', 'updated' and 'id', over the known names.
+    Raises SettingsError for another key, InputError where there is no such layer or field, where the layer has no
+    CRS, or where cadastre and orthophoto do not overlap.
     """
-    wanted = _layers_to_read(path, layer)
-    frames = [(name, kind, _read(path, name, crs, bounds)) for name, kind in wanted]
-    if not any(len(frame) for _, _, frame in frames):
-        raise _no_overlap(path, [name for name, _ in wanted], crs, bounds)
-    parts, repaired, dropped, duplicates = [], 0, 0, 0
-    for name, kind, frame in frames:
-        unique = _drop_duplicates(frame)
-        duplicates += len(frame) - len(unique)
-        geometry, fixed = polygons_of(unique.geometry.to_numpy())
-        left = ~shapely.is_empty(geometry)
-        repaired, dropped = repaired + fixed, dropped + int((~left).sum())
-        parts.append(_shapes(unique[left], geometry[left], kind, f"{path.name}:{name}", field))
-    return Cadastre(
-        shapes=_concat(parts),
-        layers=tuple(name for name, _ in wanted),
-        repaired=repaired,
-        dropped=dropped,
-        duplicates=duplicates,
-    )
+    mapping = dict(fields or {})
+    check_mapping(mapping)
+    with open_vector(path) as source:
+        wanted = layers_with_classes(source, layer)
+        tables = [read_near(source, w.name, crs, bounds, w.columns if not mapping else None) for w in wanted]
+        if not any(len(t.frame) for t in tables):
+            names = [w.name for w in wanted]
+            whole = extent_of(source, names, crs)
+            if whole is None:
+                raise InputError(
+                    f"{path.name} holds no shapes in {', '.join(names)}", remedy="fetch the cadastre again"
+                )
+            raise no_overlap(f"cadastre {path.name}", whole, crs, bounds)
+    parts = [_part(w, t, f"{path.name}:{w.name}", mapping) for w, t in zip(wanted, tables, strict=True)]
+    return _cadastre(parts)
 
 
-def read_parcels(path: Path, *, crs: CRS, layer: str | None = None, id_field: str | None = None) -> gpd.GeoDataFrame:
-    """Parcels in ``crs``: columns parcel_id (text), official_area_m2 (NaN where not given) and geometry.
-
-    Rows with one id are parts of one parcel and are joined. Raises InputError where no field can be the id.
-    """
-    name = layer or _parcel_layer(path)
-    frame = read_layer(path, name)
-    field = _id_field(frame, id_field, f"{path.name}:{name}")
-    area = _find(frame, _AREA)
-    geometry, _ = polygons_of(frame.to_crs(crs).geometry.to_numpy())
-    official = pd.to_numeric(frame[area], errors="coerce") if area else pd.Series(np.nan, index=frame.index)
-    table = gpd.GeoDataFrame(
-        {"parcel_id": _texts(frame, field), "official_area_m2": official.to_numpy(np.float64)},
-        geometry=geometry,
-        crs=crs,
-    )
-    table = table[~table.geometry.is_empty]
-    if table["parcel_id"].duplicated().any():
-        # The same parcel from two packages adds nothing to the union; parts of a split parcel do.
-        table = table.dissolve(by="parcel_id", aggfunc="first", as_index=False)
-    ordered: gpd.GeoDataFrame = table[["parcel_id", "official_area_m2", "geometry"]].reset_index(drop=True)
-    return ordered
-
-
-def polygons_of(geometry: NDArray[np.object_]) -> tuple[NDArray[np.object_], int]:
-    """Valid 2D polygons (empty where a shape has none) and how many had to be repaired."""
-    flat = shapely.force_2d(geometry)
-    flat[shapely.is_missing(flat)] = shapely.Polygon()
-    broken = ~shapely.is_valid(flat)
-    flat[broken] = shapely.make_valid(flat[broken])
-    for i in np.flatnonzero(~np.isin(shapely.get_type_id(flat), (3, 6))):  # neither polygon nor multipolygon
-        parts = shapely.get_parts(shapely.get_parts(flat[i]))
-        flat[i] = shapely.union_all(parts[shapely.get_type_id(parts) == 3])
-    return flat, int(broken.sum())
-
-
-def kind_of_layer(name: str) -> str:
-    """'building', 'use', 'use_by_parcel', 'parcel' or, any other, 'layer', by the end of a layer's name."""
-    plain = _plain(name)
-    for kind, endings in _KINDS.items():
-        # What stands before must not be a letter: 'NutzungFlurstueck' is no 'Flurstueck'.
-        if any(re.search(rf"(^|[^a-z]){ending}$", plain) for ending in endings):
-            return kind
-    return "layer"
-
-
-def _layers_to_read(path: Path, layer: str | None) -> list[tuple[str, str]]:
-    """(name, source) of the layers with classes."""
-    if layer is not None:
-        kind = kind_of_layer(layer)
-        return [(layer, {"use_by_parcel": "use", "parcel": "layer"}.get(kind, kind))]
-    layers = list_layers(path)
-    kinds = {kind_of_layer(name): name for name in reversed(layers)}
-    use = kinds.get("use") or kinds.get("use_by_parcel")
-    found = [(kinds["building"], "building")] if "building" in kinds else []
-    found += [(use, "use")] if use else []
-    if found:
-        return found
-    if len(layers) == 1:
-        return [(layers[0], "layer")]
-    raise InputError(
-        f"{path.name} has no building or use layer of a simplified ALKIS; its layers: {', '.join(layers)}",
-        remedy=f"name the one with the classes: {path.name}:LAYER",
-    )
-
-
-def _parcel_layer(path: Path) -> str:
-    layers = list_layers(path)
-    found = [name for name in layers if kind_of_layer(name) == "parcel"]
-    if not found and len(layers) == 1:
-        found = layers
-    if not found:
-        raise InputError(
-            f"{path.name} has no parcel layer that is known by its name; its layers: {', '.join(layers)}",
-            remedy=f"name it: {path.name}:LAYER",
-        )
-    return found[0]
-
-
-def _read(path: Path, layer: str, crs: CRS, bounds: Bounds) -> gpd.GeoDataFrame:
-    """Shapes of a layer that meet ``bounds``, in ``crs``."""
-    # Nothing lies in this box (or hardly anything): the read is only for the layer's CRS.
-    own = CRS.from_user_input(read_layer(path, layer, bbox=(0.0, 0.0, 1e-9, 1e-9)).crs)
-    x0, y0, x1, y1 = bounds
-    wide = (x0 - _MARGIN_M, y0 - _MARGIN_M, x1 + _MARGIN_M, y1 + _MARGIN_M)
-    if own.equals(crs, ignore_axis_order=True):
-        return read_layer(path, layer, bbox=wide)
-    box = Transformer.from_crs(crs, own, always_xy=True).transform_bounds(*wide)
-    return read_layer(path, layer, bbox=box).to_crs(crs)
-
-
-def _no_overlap(path: Path, layers: list[str], crs: CRS, bounds: Bounds) -> InputError:
-    frames = [read_layer(path, name).to_crs(crs) for name in layers]
-    extents = np.array([f.total_bounds for f in frames if len(f)])
-    if not len(extents):
-        return InputError(f"{path.name} holds no shapes in {', '.join(layers)}", remedy="fetch the cadastre again")
-    whole = (*extents[:, :2].min(axis=0), *extents[:, 2:].max(axis=0))
-    return InputError(
-        f"the cadastre {path.name} ({_extent(whole)}) does not overlap the orthophoto ({_extent(bounds)})"
-        f" in {crs.name}",
-        remedy="give the cadastre of that town, or check its CRS",
-    )
-
-
-def _extent(b: tuple[float, ...]) -> str:
-    return f"x {b[0]:.0f}-{b[2]:.0f}, y {b[1]:.0f}-{b[3]:.0f}"
-
-
-def _drop_duplicates(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """One row per id, the newest; rows without an id all stay."""
-    oid = _find(frame, _OID)
-    if oid is None:
-        return frame
-    updated = _find(frame, _UPDATED)
-    when = [(_date(v) or date.min) if updated else date.min for v in (frame[updated] if updated else frame[oid])]
-    newest: dict[str, int] = {}
-    keep = []
-    for i, key in enumerate(_texts(frame, oid)):
-        if not key:
-            keep.append(i)
-        elif key not in newest or when[i] > when[newest[key]]:
-            newest[key] = i
-    unique: gpd.GeoDataFrame = frame.iloc[sorted(keep + list(newest.values()))]
-    return unique
-
-
-def _shapes(
-    frame: gpd.GeoDataFrame, geometry: NDArray[np.object_], kind: str, where: str, field: str
-) -> LabelledShapes:
-    if field:
-        klass = _texts(frame, _named(frame, field, where))
-    else:
-        klass = _texts(frame, _find(frame, _CLASS.get(kind, ())))
-        if kind in _CLASS and not any(klass) and len(frame):
-            raise InputError(
-                f"{where} has none of the fields {', '.join(_CLASS[kind])}; it has: {_fields(frame)}",
-                remedy="name the field with the class in a rule table of your own (field = ...)",
-            )
-    updated = _find(frame, _UPDATED)
-    return LabelledShapes(
-        geometry=geometry,
-        source=(kind,) * len(frame),
+def _part(layer: Layer, table: Table, where: str, mapping: Mapping[str, str]) -> _Part:
+    told = layer.simplify(table.frame)
+    frame, source = told.frame, layer.source
+    # A user's names are those of the file; adapters keep the index of the rows that they keep.
+    left = table.frame.loc[frame.index]
+    named = {key: texts(left, named_field(left, name, where)) for key, name in mapping.items()}
+    klass = named.get("class") or _classes(frame, source, where)
+    dates = named.get("updated") or texts(frame, find_field(field_names(frame), UPDATED))
+    updated = tuple(date_of(text) for text in dates)
+    rows = LabelledShapes(
+        geometry=frame.geometry.to_numpy(),
+        source=(source,) * len(frame),
         klass=klass,
-        function=_texts(frame, _find(frame, _FUNCTION.get(kind, ()))),
-        updated=tuple(_date(v) for v in frame[updated]) if updated else (None,) * len(frame),
-        oid=_texts(frame, _find(frame, _OID)),
+        function=named.get("function") or _functions(frame, source),
+        updated=updated,
+        oid=named.get("id") or texts(frame, find_field(field_names(frame), OID)),
+    )
+    unread = sum(bool(text) and day is None for text, day in zip(dates, updated, strict=True))
+    return _Part(layer=layer, table=table, told=told, rows=rows, unread_dates=unread)
+
+
+def _classes(frame: gpd.GeoDataFrame, source: str, where: str) -> tuple[str, ...]:
+    aliases = CLASS.get(source, ())
+    field = find_field(field_names(frame), aliases)
+    klass = texts(frame, field)
+    if source in CLASS and len(frame) and not any(klass):
+        what = f"has nothing in '{field}'" if field else f"has none of the fields {', '.join(aliases)}"
+        raise InputError(
+            f"{where} {what}; it has: {', '.join(field_names(frame))}",
+            remedy="name the field with the class",
+        )
+    return klass
+
+
+def _functions(frame: gpd.GeoDataFrame, source: str) -> tuple[str, ...]:
+    said = texts(frame, find_field(field_names(frame), FUNCTION.get(source, ())))
+    if source != "building":
+        return said
+    position = texts(frame, find_field(field_names(frame), POSITION))
+    return tuple(_with_position(f, p) for f, p in zip(said, position, strict=True))
+
+
+def _with_position(function: str, position: str) -> str:
+    """Functions of buildings below the ground say so: what is green on top of them is no error."""
+    below = position == "1200" or plain(position).startswith("unter der erd")
+    if not below or any(word in plain(function) for word in _SAYS_UNDERGROUND):
+        return function
+    return (function + _UNDERGROUND).strip()
+
+
+def _cadastre(parts: list[_Part]) -> Cadastre:
+    rows = _concat([p.rows for p in parts])
+    geometry, repaired = polygons_of(rows.geometry)
+    filled = np.flatnonzero(~shapely.is_empty(geometry))
+    ids = [f"{rows.source[i]}:{rows.oid[i]}" if rows.oid[i] else "" for i in filled]
+    keep = filled[without_duplicates(geometry[filled], ids, [rows.updated[i] for i in filled])]
+    unknown = sum((p.told.unknown for p in parts), Counter[str]())
+    return Cadastre(
+        shapes=_take(rows, geometry, keep),
+        kind=parts[0].layer.format.value,
+        layers=tuple(p.layer.name for p in parts),
+        empty=tuple(p.layer.name for p in parts if not len(p.table.frame)),
+        repaired=repaired + sum(p.table.closed for p in parts),
+        dropped=len(rows) - len(filled),
+        duplicates=len(filled) - len(keep),
+        historic=sum(p.told.historic for p in parts),
+        broken_texts=sum(p.table.broken_texts for p in parts),
+        linearised=sum(p.table.curved for p in parts),
+        unread_dates=sum(p.unread_dates for p in parts),
+        unknown_codes=tuple(f"{code} ({n})" for code, n in sorted(unknown.items())),
+    )
+
+
+def _take(rows: LabelledShapes, geometry: NDArray[np.object_], keep: NDArray[np.int64]) -> LabelledShapes:
+    return LabelledShapes(
+        geometry=geometry[keep],
+        source=tuple(rows.source[i] for i in keep),
+        klass=tuple(rows.klass[i] for i in keep),
+        function=tuple(rows.function[i] for i in keep),
+        updated=tuple(rows.updated[i] for i in keep),
+        oid=tuple(rows.oid[i] for i in keep),
     )
 
 
@@ -280,79 +239,3 @@ def _concat(parts: list[LabelledShapes]) -> LabelledShapes:
         updated=tuple(v for p in parts for v in p.updated),
         oid=tuple(v for p in parts for v in p.oid),
     )
-
-
-def _find(frame: gpd.GeoDataFrame, aliases: tuple[str, ...]) -> str | None:
-    """The field that goes by one of the aliases, the first alias first."""
-    by_plain = {_plain(str(c)): str(c) for c in reversed(list(frame.columns)) if c != frame.geometry.name}
-    return next((by_plain[a] for a in aliases if a in by_plain), None)
-
-
-def _named(frame: gpd.GeoDataFrame, field: str, where: str) -> str:
-    found = _find(frame, (_plain(field),))
-    if found is None:
-        near = difflib.get_close_matches(field, [str(c) for c in frame.columns], n=1)
-        raise InputError(
-            f"{where} has no field '{field}'; it has: {_fields(frame)}",
-            remedy=f"did you mean '{near[0]}'?" if near else "name one of these",
-        )
-    return found
-
-
-def _id_field(frame: gpd.GeoDataFrame, id_field: str | None, where: str) -> str:
-    """The field that names a parcel: the one given, else the first known one that every parcel has."""
-    if id_field is not None:
-        found = _named(frame, id_field, where)
-        empty = sum(not t for t in _texts(frame, found))
-        if empty:
-            raise InputError(
-                f"{where}: {empty} of {len(frame)} parcels have no '{found}'", remedy="name another id field"
-            )
-        return found
-    for alias in _PARCEL_ID:
-        found_one = _find(frame, (alias,))
-        if found_one is not None and all(_texts(frame, found_one)):
-            return found_one
-    raise InputError(
-        f"{where} has no field that is known to name a parcel; it has: {_fields(frame)}",
-        remedy="name one with --id-field",
-    )
-
-
-def _fields(frame: gpd.GeoDataFrame) -> str:
-    return ", ".join(str(c) for c in frame.columns if c != frame.geometry.name)
-
-
-def _texts(frame: gpd.GeoDataFrame, field: str | None) -> tuple[str, ...]:
-    """A field as text: '' where missing, whole numbers without a decimal point."""
-    return tuple(_text(v) for v in frame[field]) if field else ("",) * len(frame)
-
-
-def _text(value: Any) -> str:
-    if value is None or pd.isna(value):
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return "1" if value else "0"
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _date(value: Any) -> date | None:
-    """A date from what drivers give: dates, timestamps, '2024-04-22Z', '20240422'. None where it is none."""
-    if isinstance(value, datetime):  # a pandas timestamp is one; NaT is not a valid one
-        return None if pd.isna(value) else value.date()
-    if isinstance(value, date):
-        return value
-    found = re.match(r"(\d{4})-?(\d{2})-?(\d{2})", str(value))
-    try:
-        return date(*(int(part) for part in found.groups())) if found else None
-    except ValueError:
-        return None
-
-
-def _plain(text: str) -> str:
-    text = text.casefold()
-    for umlaut, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue")):
-        text = text.replace(umlaut, plain)
-    return text

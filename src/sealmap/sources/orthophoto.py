@@ -85,6 +85,22 @@ class Mosaic:
             valid[rows, cols] |= take
         return Patch(pixels_CHW=pixels, valid_HW=valid, window=window, grid=self.grid)
 
+    def thumbnail(self, window: Window, step: int, bands: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """About every ``step``-th pixel each way of the sheet whose window this is: pixels_CHW and valid_HW.
+
+        Cheap where the file has overviews (every JPEG 2000 has). Of several sheets with this window, the first.
+        """
+        sheet = next(s for s in self.sheets if s.window == window)
+        dataset = self._dataset(sheet)
+        numbers = [sheet.bands.index(b) + 1 for b in bands]
+        side = max(1, window.height // step), max(1, window.width // step)
+        pixels: NDArray[Any] = dataset.read(numbers, out_shape=(len(numbers), *side))
+        if sheet.mask == "alpha":
+            return pixels, np.asarray(dataset.read(sheet.alpha, out_shape=side) > 0)
+        if sheet.mask == "black_edge":
+            return pixels, np.asarray(pixels.any(axis=0))
+        return pixels, np.asarray((dataset.read_masks(numbers, out_shape=pixels.shape) > 0).any(axis=0))
+
     def sheets_in(self, window: Window) -> list[Sheet]:
         """Sheets that meet a window."""
         e = self._edges

@@ -1,195 +1,45 @@
-"""The town's cadastre as NRW publishes it ("ALKIS vereinfacht"): late, and without private paving."""
+"""The town's cadastre on disk, in each of the formats that towns get."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Literal, assert_never
 
-import geopandas as gpd
-import numpy as np
-import pyogrio
-import shapely
-from shapely import affinity
-from shapely.geometry.base import BaseGeometry
+from sealmap.testing import cadastre_files
+from sealmap.testing.cadastre_tables import CRS, draw_tables, parcel_key
+from sealmap.testing.model import Scene, TownSpec
+from sealmap.testing.nas import write_nas
+from sealmap.testing.wfs import write_wfs
 
-from sealmap.testing.draft import Rng, polygons
-from sealmap.testing.model import Building, Scene, TownSpec
-
-CRS = "EPSG:25832"
-ADMIN = {
-    "land": "Nordrhein-Westfalen", "landschl": "05", "gemarkung": "Musterstadt", "gemaschl": "053999",
-    "regbezirk": "Köln", "regbezschl": "053", "kreis": "Musterkreis", "kreisschl": "05399",
-    "gemeinde": "Musterstadt", "gmdschl": "05399000", "abwrecht": "false",
-}  # fmt: skip
+CadastreKind = Literal["gpkg_nrw", "gpkg_bb", "gpkg_mv", "shapefile", "gml", "nas6", "nas7", "hausumringe"]
 
 
-def _day(rng: Rng, last_year: int) -> dt.date:
-    """Updates are mostly old; the latest lie before the flight."""
-    year = last_year - 1 - int(rng.exponential(5.0))
-    return dt.date(max(year, 1998), int(rng.integers(1, 13)), int(rng.integers(1, 28)))
+def write_cadastre(path: Path, scene: Scene, spec: TownSpec, *, kind: CadastreKind = "gpkg_nrw") -> Path:
+    """Write the cadastre of ``scene`` to ``path`` and return it; what is there of the same name is replaced.
 
-
-def _oid(kind: str, seed: int, number: int) -> str:
-    return f"DENW{kind}{seed % 1000:03d}{number:07d}"[:16]
-
-
-def parcel_key(flur: int, number: int) -> str:
-    """Flurstückskennzeichen, 20 characters: Land, Gemarkung, Flur, Zähler, then ``_`` for what is empty."""
-    return f"053999{flur:03d}{number:05d}".ljust(20, "_")
-
-
-def write_cadastre(path: Path, scene: Scene, spec: TownSpec) -> Path:
-    """Write Flurstueck, GebauedeBauwerk, Nutzung and NutzungFlurstueck to ``path`` and return it."""
-    rng = np.random.default_rng([spec.seed, 23])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    parcels = _parcels(scene, spec, rng)
-    tables = {
-        "Flurstueck": parcels.drop(columns=["nutzart", "bez"]),
-        "GebauedeBauwerk": _buildings(scene, spec, rng),
-        "Nutzung": _uses(scene, spec, rng),
-        "NutzungFlurstueck": _uses_by_parcel(parcels, spec, rng),
-    }
-    for layer, frame in tables.items():
-        _write_layer(path, layer, frame)
+    ``path`` is a file, or the folder for 'shapefile' and 'hausumringe'. Objects, ids, dates and shapes are the
+    same in every kind, with what each of them can tell: NAS has codes for texts and no uses cut by parcel, GML
+    and NAS have whole millimetres, Hausumringe have buildings only. Raises ValueError where NAS has no code.
+    """
+    tables = draw_tables(scene, spec)
+    match kind:
+        case "gpkg_nrw":
+            cadastre_files.write_nrw(path, tables)
+        case "gpkg_bb":
+            cadastre_files.write_bb(path, tables)
+        case "gpkg_mv":
+            cadastre_files.write_mv(path, tables)
+        case "shapefile":
+            cadastre_files.write_shapefiles(path, tables)
+        case "hausumringe":
+            cadastre_files.write_outlines(path, tables, spec.year)
+        case "gml":
+            write_wfs(path, tables, spec.year)
+        case "nas6" | "nas7":
+            write_nas(path, tables, kind)
+        case _:
+            assert_never(kind)
     return path
 
 
-def _write_layer(path: Path, layer: str, frame: gpd.GeoDataFrame) -> None:
-    """Arrays instead of the frame itself: pandas has no day type, and ``aktualit`` must become a DATE."""
-    columns = {name: frame[name].to_numpy() for name in frame.columns if name != "geometry"}
-    columns["aktualit"] = columns["aktualit"].astype("datetime64[D]")
-    pyogrio.raw.write(
-        path,
-        geometry=shapely.to_wkb(frame.geometry.to_numpy()),
-        field_data=list(columns.values()),
-        fields=list(columns),
-        layer=layer,
-        driver="GPKG",
-        geometry_type="MultiPolygon",
-        crs=CRS,
-        append=path.exists(),
-        dataset_options={} if path.exists() else {"VERSION": "1.3"},
-    )
-
-
-def _frame(rows: list[dict[str, Any]], shapes: list[BaseGeometry], spec: TownSpec) -> gpd.GeoDataFrame:
-    moved = [affinity.translate(shapely.multipolygons(polygons(s)), *spec.origin) for s in shapes]
-    return gpd.GeoDataFrame(rows, geometry=moved, crs=CRS)
-
-
-def _parcels(scene: Scene, spec: TownSpec, rng: Rng) -> gpd.GeoDataFrame:
-    rows = []
-    shapes: list[BaseGeometry] = [p.shape for p in scene.parcels]
-    for i, parcel in enumerate(scene.parcels):
-        flur, number = 1 + i // 400, 1 + i % 400
-        # The official area was measured on the ground long ago: it is off by up to about one percent.
-        area = max(1, round(parcel.shape.area * float(rng.normal(1.0, 0.004))))
-        label = f"{parcel.use} / {parcel.detail}" if parcel.detail else parcel.use
-        rows.append(
-            {
-                "oid": _oid("FL", spec.seed, i),
-                "idflurst": _oid("FL", spec.seed, i),
-                "aktualit": _day(rng, spec.year),
-                "flaeche": float(area),
-                "flstkennz": parcel_key(flur, number),
-                **ADMIN,
-                "flur": f"Flur {flur}",
-                "flurschl": f"053999{flur:03d}",
-                "flstnrzae": str(number),
-                "flstnrnen": "",
-                "lagebeztxt": f"{parcel.street} {1 + i % 120}" if parcel.street else "",
-                "tntxt": f"{label};{area}",
-                "nutzart": parcel.use,
-                "bez": parcel.detail,
-            }
-        )
-    return _frame(rows, shapes, spec)
-
-
-def _moved(building: Building, rng: Rng) -> BaseGeometry:
-    """Survey error of a few centimetres, and the wall line in place of the roof's edge."""
-    return affinity.translate(building.walls, *rng.normal(0, 0.06, 2))
-
-
-def _buildings(scene: Scene, spec: TownSpec, rng: Rng) -> gpd.GeoDataFrame:
-    rows: list[dict[str, Any]] = []
-    shapes: list[BaseGeometry] = []
-
-    def add(shape: BaseGeometry, building: Building, day: dt.date) -> None:
-        n = len(rows)
-        rows.append(
-            {
-                "oid": _oid("GB", spec.seed, n),
-                "aktualit": day,
-                "gebnutzbez": "Sonstiges Bauwerk" if building.other else "Gebäude",
-                "funktion": building.function,
-                "gfkzshh": building.code,
-                "name": "",
-                "anzahlgs": 0,
-                "gmdschl": ADMIN["gmdschl"],
-                "lagebeztxt": "",
-            }
-        )
-        shapes.append(shape)
-
-    for building in scene.buildings:
-        fate = rng.random()
-        # Sheds need no permit and are seldom surveyed.
-        missing = fate < spec.cadastre_lag or (building.function == "Schuppen" and fate < 0.6)
-        day, shape = _day(rng, spec.year), _moved(building, rng)
-        if not missing:
-            add(shape, building, day)
-    for shape in _demolished(scene, spec, rng):
-        add(shape, Building(shape, shape, "31001_1010", "Wohnhaus"), _day(rng, spec.year - 4))
-    return _frame(rows, shapes, spec)
-
-
-def _demolished(scene: Scene, spec: TownSpec, rng: Rng) -> list[BaseGeometry]:
-    """Houses that are gone but still in the register: put where no house stands today."""
-    wanted = round(len(scene.buildings) * spec.cadastre_lag / 2)
-    if not scene.buildings or not wanted:
-        return []
-    standing = shapely.union_all([b.roof for b in scene.buildings]).buffer(1.0)
-    plots = [p.shape for p in scene.parcels if p.use not in ("Straßenverkehr", "Weg") and p.shape.area > 200]
-    out: list[BaseGeometry] = []
-    for k in rng.permutation(len(plots)):
-        if len(out) >= wanted:
-            break
-        free = plots[int(k)].buffer(-6.5).difference(standing.buffer(6))
-        if not free.is_empty:
-            at = free.representative_point()
-            angle = float(rng.uniform(0, 90))
-            out.append(affinity.rotate(shapely.box(at.x - 5, at.y - 4, at.x + 5, at.y + 4), angle))
-    return out
-
-
-def _uses(scene: Scene, spec: TownSpec, rng: Rng) -> gpd.GeoDataFrame:
-    groups: dict[tuple[str, str], list[BaseGeometry]] = defaultdict(list)
-    for parcel in scene.parcels:
-        groups[(parcel.use, parcel.detail)].append(parcel.shape)
-    rows: list[dict[str, Any]] = []
-    shapes: list[BaseGeometry] = []
-    for (use, detail), members in groups.items():
-        for part in polygons(shapely.union_all(members), 0.01):
-            rows.append(
-                {
-                    "oid": _oid("NU", spec.seed, len(rows)),
-                    "aktualit": _day(rng, spec.year),
-                    "nutzart": use,
-                    "bez": detail,
-                    "name": "",
-                }
-            )
-            shapes.append(part)
-    return _frame(rows, shapes, spec)
-
-
-def _uses_by_parcel(parcels: gpd.GeoDataFrame, spec: TownSpec, rng: Rng) -> gpd.GeoDataFrame:
-    cut = parcels[["nutzart", "bez", "flstkennz", "geometry"]].copy()
-    cut.insert(0, "oid", [_oid("NF", spec.seed, i) for i in range(len(cut))])
-    cut.insert(1, "aktualit", [_day(rng, spec.year) for _ in range(len(cut))])
-    cut["name"] = ""
-    return cut
+__all__ = ["CRS", "CadastreKind", "parcel_key", "write_cadastre"]

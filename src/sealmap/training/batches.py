@@ -49,10 +49,25 @@ class Chips(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Chips and how often they are drawn, relative to the other sources."""
+    """Chips and how often they are drawn, relative to the other sources.
+
+    odds: how often each chip is drawn, relative to the others of this source; None for all alike.
+    """
 
     chips: Chips
     weight: float = 1.0
+    odds: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.odds is not None and (len(self.odds) != len(self.chips) or not sum(self.odds) > 0):
+            raise ValueError(f"{len(self.odds)} odds for {len(self.chips)} chips, or all of them 0")
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Index of a chip."""
+        if self.odds is None:
+            return int(rng.integers(len(self.chips)))
+        bounds = np.cumsum(self.odds)
+        return min(int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right")), len(self.chips) - 1)
 
 
 class SampleStream(Dataset[tuple[Tensor, Tensor]]):
@@ -73,8 +88,9 @@ class SampleStream(Dataset[tuple[Tensor, Tensor]]):
         cv2.setNumThreads(0)
         number += self._first
         rng = np.random.default_rng((self._recipe.seed, number))
-        chips = self._sources[rng.choice(len(self._sources), p=self._shares)].chips
-        pixels, label = chips.read(int(rng.integers(len(chips))))
+        source = self._sources[rng.choice(len(self._sources), p=self._shares)]
+        chips = source.chips
+        pixels, label = chips.read(source.draw(rng))
         zoom = float(np.exp(rng.uniform(-1, 1) * np.log(self._recipe.zoom)))
         image = eight_bit(pixels, chips.pixel_scale)
         image, label = crop(image, label, self._recipe.patch, self._gsd_m * zoom / chips.gsd_m, rng)

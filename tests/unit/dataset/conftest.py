@@ -62,6 +62,11 @@ class FakeMosaic:
             pixels[:, *here] = self.pixels[order][:, *there] * known[there]
         return Patch(pixels_CHW=pixels, valid_HW=valid, window=window, grid=self.grid)
 
+    def thumbnail(self, window: Window, step: int, bands: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        whole = self.read(window, bands)
+        self.reads.pop()
+        return whole.pixels_CHW[:, ::step, ::step], whole.valid_HW[::step, ::step]
+
 
 def row_of_sheets(count: int, side: int, dtype: str = "uint8", seed: int = 0) -> FakeMosaic:
     """``count`` square sheets in a row: grey noise, so nothing is green."""
@@ -80,6 +85,7 @@ class FakeShapes:
     klass: tuple[str, ...]
     function: tuple[str, ...]
     updated: tuple[date | None, ...]
+    oid: tuple[str, ...]
 
 
 def shapes_of(*rows: tuple[shapely.Geometry, str, str, str], updated: date | None = None) -> FakeShapes:
@@ -89,6 +95,7 @@ def shapes_of(*rows: tuple[shapely.Geometry, str, str, str], updated: date | Non
         klass=tuple(r[2] for r in rows),
         function=tuple(r[3] for r in rows),
         updated=(updated,) * len(rows),
+        oid=tuple(f"oid{i}" for i in range(len(rows))),
     )
 
 

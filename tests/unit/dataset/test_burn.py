@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,15 @@ import shapely
 from affine import Affine
 
 from sealmap.core.errors import SettingsError
-from sealmap.core.grid import Window
-from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED
+from sealmap.core.grid import Grid, Window
+from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
 from sealmap.dataset.burn import (
+    EDGE,
+    OUTSIDE,
+    TORN,
     Burner,
-    apply_vegetation_veto,
-    burn,
-    otsu,
-    overruled,
-    vegetation_index,
-    vegetation_threshold,
 )
-from sealmap.dataset.rules import Labels
+from sealmap.dataset.rules import Labels, join_labels
 
 
 def labels_of(*rows: tuple[Any, str, int], edge_m: float = 0.0, veto: bool = False, default: str = "ignore") -> Labels:
@@ -30,9 +28,18 @@ def labels_of(*rows: tuple[Any, str, int], edge_m: float = 0.0, veto: bool = Fal
         priority=np.array([r[2] for r in rows], dtype=np.int64),
         edge_m=np.full(len(rows), edge_m),
         veto=np.full(len(rows), veto),
+        text=np.array([f"class of {r[1]}" for r in rows], dtype=np.str_),
+        known=np.ones(len(rows), bool),
+        oid=np.array([f"oid{i}" for i in range(len(rows))], dtype=np.str_),
+        changed=np.zeros(len(rows), np.int32),
         default=default,
+        newer="ignore",
         rules="t",
     )
+
+
+def burn(labels: Labels, legend: Legend, grid: Grid, window: Window) -> Any:
+    return Burner.on(labels, legend, grid).burn(window).label_HW
 
 
 def test_whole_pixels_are_burned_exactly(fakes: Any) -> None:
@@ -96,57 +103,9 @@ def test_veto_belongs_to_the_shape_on_top(fakes: Any) -> None:
     g = fakes.grid_of_size(10, 20)
     road = labels_of((fakes.box_px(g, 0, 0, 10, 20), "paved", 1), veto=True)
     house = labels_of((fakes.box_px(g, 0, 0, 10, 5), "roof", 2))
-    both = Labels(
-        geometry=np.concatenate([road.geometry, house.geometry]),
-        label=np.concatenate([road.label, house.label]),
-        priority=np.concatenate([road.priority, house.priority]),
-        edge_m=np.zeros(2),
-        veto=np.array([True, False]),
-        default="ignore",
-        rules="t",
-    )
+    both = join_labels(road, house)
+    assert both.rules == "t + t"
     assert Burner.on(both, ROOF_PAVED, g).burn(g.window).veto_HW[0].tolist() == [False] * 5 + [True] * 15
-
-
-def test_vegetation_overrules_only_where_it_may() -> None:
-    pixels = np.zeros((4, 1, 4), np.uint8)
-    pixels[0], pixels[3] = 60, [180, 60, 180, 180]  # red and nir: green, grey, green, green
-    label = np.array([[1, 1, 1, 0]], np.uint8)
-    veto = np.array([[True, True, False, False]])
-    bands = ("red", "green", "blue", "nir")
-    found = apply_vegetation_veto(label, pixels, bands, veto, 0.2)
-    assert found.tolist() == [[IGNORE, 1, 1, 0]]
-    assert label.tolist() == [[1, 1, 1, 0]]
-    without = apply_vegetation_veto(label, pixels[:1], ("red",), veto, 0.2)
-    assert without.tolist() == label.tolist()
-
-
-def test_indices_by_the_bands_there_are() -> None:
-    pixels = np.array([[[50, 0]], [[100, 0]], [[50, 0]], [[150, 0]]], np.uint8)
-    ndvi = vegetation_index(pixels, ("red", "green", "blue", "nir"))
-    excess = vegetation_index(pixels[:3], ("red", "green", "blue"))
-    assert ndvi is not None
-    assert excess is not None
-    np.testing.assert_allclose(ndvi, [[0.5, 0.0]])
-    np.testing.assert_allclose(excess, [[0.5, 0.0]])
-    swapped = vegetation_index(pixels[[3, 0]], ("nir", "red"))
-    np.testing.assert_allclose(np.asarray(swapped), [[0.5, 0.0]])
-    assert vegetation_index(pixels[:2], ("red", "green")) is None
-
-
-def test_otsu_parts_two_heaps() -> None:
-    rng = np.random.default_rng(0)
-    heaps = np.concatenate([rng.normal(0.0, 0.03, 5000), rng.normal(0.5, 0.05, 2000)]).astype(np.float32)
-    assert 0.12 < otsu(heaps) < 0.38
-    assert vegetation_threshold(heaps, ("red", "nir")) == otsu(heaps)
-
-
-@pytest.mark.parametrize(("where", "limit"), [(-0.4, 0.05), (0.8, 0.45)])
-def test_a_sheet_of_one_kind_gets_a_sane_threshold(where: float, limit: float) -> None:
-    heap = np.random.default_rng(0).normal(where, 0.02, 1000).astype(np.float32)
-    assert vegetation_threshold(heap, ("red", "nir")) == limit
-    assert vegetation_threshold(np.zeros(0, np.float32), ("red", "nir")) == 0.45
-    assert vegetation_threshold(np.full(9, np.float32(0.1)), ("red", "nir")) == pytest.approx(0.1, abs=0.51)
 
 
 def test_windows_agree_where_an_outline_runs_through_a_pixel_centre(fakes: Any) -> None:
@@ -161,7 +120,58 @@ def test_windows_agree_where_an_outline_runs_through_a_pixel_centre(fakes: Any) 
     np.testing.assert_array_equal(part, whole[small.within(large)])
 
 
-def test_vegetation_overrules_what_the_cadastre_says_or_does_not_say() -> None:
-    label = np.array([1, 1, IGNORE, IGNORE, 0], np.uint8)
-    green = np.array([True, False, True, False, True])
-    assert overruled(label, green).tolist() == [IGNORE, 1, 0, IGNORE, 0]
+def test_every_pixel_says_why(fakes: Any) -> None:
+    g = fakes.grid_of_size(12, 60)
+    labels = labels_of(
+        (fakes.box_px(g, 0, 0, 12, 20), "roof", 1),
+        (fakes.box_px(g, 0, 10, 12, 20), "paved", 1),
+        (fakes.box_px(g, 0, 30, 12, 10), "ignore", 1),
+        (fakes.box_px(g, 0, 40, 12, 10), "ignore", 1),
+    )
+    labels = replace(labels, known=np.array([True, True, True, False]))
+    burner = Burner.on(labels, ROOF_PAVED, g)
+    row = burner.burn(g.window).cause_HW[5]
+    assert set(row[10:20]) == {TORN}
+    assert set(row[50:]) == {OUTSIDE}
+    told = [(burner.causes[i].kind, burner.causes[i].text) for i in row[[0, 25, 35, 45]]]
+    assert told == [
+        ("roof", "class of roof"), ("paved", "class of paved"), ("ignore", "class of ignore"),
+        ("unknown", "class of ignore"),
+    ]  # fmt: skip
+    ringed = Burner.on(labels_of((fakes.box_px(g, 0, 0, 12, 20), "roof", 1), edge_m=0.4), ROOF_PAVED, g)
+    assert set(ringed.burn(g.window).cause_HW[5, 18:22]) == {EDGE}
+    assert burner.oid_at(25.0, 5.0, int(row[25])) == "oid1"
+    assert burner.oid_at(55.0, 5.0, int(row[25])) == ""
+
+
+def test_shapes_newer_than_the_flight_are_ignored(fakes: Any) -> None:
+    g = fakes.grid_of_size(10, 30)
+    labels = labels_of((fakes.box_px(g, 0, 0, 10, 10), "roof", 2), (fakes.box_px(g, 0, 0, 10, 30), "paved", 1))
+    labels = replace(labels, changed=np.array([date(2024, 5, 2).toordinal(), 0], np.int32))
+    burner = Burner.on(labels, ROOF_PAVED, g)
+    for flight, house in ((date(2024, 5, 1), IGNORE), (date(2024, 5, 2), 1), (None, 1)):
+        found = burner.burn(g.window, flight)
+        assert found.label_HW[5].tolist() == [house] * 10 + [2] * 20
+        assert burner.causes[found.cause_HW[5, 0]].kind == ("newer" if house == IGNORE else "roof")
+
+
+def test_large_shapes_are_cut_into_cells_without_a_trace(fakes: Any) -> None:
+    """A circle of many points over four cells burns as an unbroken one does, but for rounding to 1/256 pixel."""
+    g = fakes.grid_of_size(3000, 3000)
+    x, y = g.transform @ (1500, 1500)
+    circle = shapely.Point(x, y).buffer(280.0, quad_segs=400)
+    cut = Burner.on(labels_of((circle, "roof", 1)), SEALED, g)
+    assert len(cut.geometry) == 9
+    found = cut.burn(g.window).label_HW == 1
+    rows, cols = np.mgrid[:3000, :3000] + 0.5
+    away = np.hypot(rows - 1500, cols - 1500)
+    assert found[away < 1399.9].all()
+    assert not found[away > 1400.1].any()
+
+
+def test_too_many_classes_are_refused(fakes: Any) -> None:
+    g = fakes.grid_of_size(10, 10)
+    labels = labels_of(*[(fakes.box_px(g, 0, 0, 2, 2), "roof", 1)] * 40_000)
+    labels = replace(labels, text=np.arange(40_000).astype(np.str_))
+    with pytest.raises(SettingsError, match="different classes"):
+        Burner.on(labels, SEALED, g)

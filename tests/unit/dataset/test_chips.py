@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
-from sealmap.core.errors import BandError, DatasetError, OutputError
+from sealmap.core.errors import BandError, DatasetError
 from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED
-from sealmap.dataset.chips import ChipSpec, chip_starts, prepare_chips
+from sealmap.dataset.chips import prepare_chips
 from sealmap.dataset.chipset import ChipSet
+from sealmap.dataset.contact import contact_sheet
+from sealmap.dataset.cuts import ChipSpec, chip_starts
 from sealmap.dataset.labellers import CadastreLabeller
 from sealmap.dataset.rules import apply_rules, load_rules
 from sealmap.dataset.split import SplitSpec
@@ -39,7 +41,7 @@ def labeller_of(fakes: Any, mosaic: Any, legend: Any = ROOF_PAVED) -> CadastreLa
 @pytest.fixture
 def made(fakes: Any, tmp_path: Path) -> tuple[Any, ChipSet, dict[str, Any]]:
     mosaic = fakes.row_of_sheets(3, 160)
-    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC)
+    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC).chips
     return mosaic, chips, json.loads((tmp_path / "chips" / "dataset.json").read_text(encoding="utf-8"))
 
 
@@ -52,8 +54,9 @@ def test_chips_cover_a_side_and_fit_it(length: int, expected: list[int]) -> None
 
 
 def test_chips_are_the_pixels_of_the_mosaic_where_they_say_they_are(made: Any) -> None:
-    mosaic, chips, _ = made
-    assert len(chips) == 3 * 3 * 3
+    mosaic, chips, facts = made
+    assert len(chips) + facts["counts"]["dropped_in_gaps"] == 3 * 3 * 3
+    assert len(chips) > 15
     for i, chip in enumerate(chips.chips):
         pixels, label = chips.read(i)
         sheet = next(s for s in mosaic.sheets if s.name == chip.sheet)
@@ -71,11 +74,9 @@ def test_chips_are_the_pixels_of_the_mosaic_where_they_say_they_are(made: Any) -
 def test_the_folder_is_as_promised(made: Any) -> None:
     _, chips, facts = made
     root = chips.root
-    assert sorted(p.name for p in root.iterdir()) == [
-        "contact_sheet.png", "dataset.json", "images", "index.csv", "masks",
-    ]  # fmt: skip
+    assert sorted(p.name for p in root.iterdir()) == ["dataset.json", "images", "index.csv", "masks"]
     names = [c.name for c in chips.chips]
-    assert "s1_r00048_c00096" in names
+    assert "s0_r00048_c00048" in names
     for folder in ("images", "masks"):
         assert sorted(p.stem for p in (root / folder).iterdir()) == sorted(names)
     with (root / "index.csv").open(encoding="utf-8") as stream:
@@ -85,15 +86,13 @@ def test_the_folder_is_as_promised(made: Any) -> None:
         "share_background", "share_roof", "share_paved", "share_ignore",
     ]  # fmt: skip
     assert sorted(facts) == [
-        "bands", "counts", "crs", "dtype", "format", "gsd_m", "histogram", "legend", "mean", "overlap",
-        "patch", "pixel_scale", "rules", "seed", "split_gap_px", "split_mode", "statistics_of", "std",
-        "unknown_classes", "vegetation_thresholds",
+        "bands", "counts", "crs", "dtype", "flights", "format", "gsd_m", "histogram", "legend", "mean", "overlap",
+        "patch", "pixel_scale", "rules", "seed", "sheets", "split_gap_px", "split_mode", "split_sealed_share",
+        "statistics_of", "std", "unknown_classes", "vegetation_index", "vegetation_thresholds",
     ]  # fmt: skip
     assert facts["unknown_classes"] == [{"source": "use", "klass": "Marsbasis", "function": "", "shapes": 1}]
     assert set(facts["vegetation_thresholds"]) == {"s0", "s1", "s2"}
-    picture = cv2.imread(str(root / "contact_sheet.png"))
-    assert picture is not None
-    assert picture.std() > 10
+    assert contact_sheet(chips).std() > 10
 
 
 def test_statistics_are_of_the_training_chips(made: Any) -> None:
@@ -142,7 +141,7 @@ def test_small_sheets_are_padded_without_the_neighbour(fakes: Any, tmp_path: Pat
     mosaic = fakes.row_of_sheets(3, 50)
     shapes = fakes.shapes_of((fakes.box_px(mosaic.grid, 0, 0, 50, 150), "layer", "", ""))
     labeller = CadastreLabeller.on(apply_rules(load_rules("outlines_only"), shapes), SEALED, mosaic.grid)
-    chips = prepare_chips(mosaic, labeller, tmp_path / "chips", SPEC)
+    chips = prepare_chips(mosaic, labeller, tmp_path / "chips", SPEC).chips
     assert len(chips) == 3
     for i in range(3):
         pixels, label = chips.read(i)
@@ -157,7 +156,7 @@ def test_pixels_without_data_are_ignored_and_empty_chips_left_out(fakes: Any, tm
     mosaic = fakes.row_of_sheets(3, 160)
     mosaic.valid = np.ones((160, 480), bool)
     mosaic.valid[:, :70] = False
-    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC)
+    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC).chips
     names = {c.name for c in chips.chips}
     assert "s0_r00048_c00000" not in names
     index = next(i for i, c in enumerate(chips.chips) if c.name == "s0_r00048_c00048")
@@ -175,7 +174,7 @@ def test_green_paving_is_ignored_by_near_infrared_that_the_model_does_not_get(fa
     mosaic.pixels[3, 85:95] = 220  # a tree's crown along the road
     mosaic.pixels[3, 30:40] = 220  # and one over the roof, which has no veto
     spec = ChipSpec(patch=160, overlap=0, bands=("red", "green", "blue"))
-    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", spec)
+    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", spec).chips
     pixels, label = chips.read(1)
     assert chips.bands == ("red", "green", "blue")
     assert pixels.shape[0] == 3
@@ -184,39 +183,17 @@ def test_green_paving_is_ignored_by_near_infrared_that_the_model_does_not_get(fa
     assert (label[30:40, 20:140] == 1).all()
     facts = json.loads((chips.root / "dataset.json").read_text())
     assert 0.05 < facts["vegetation_thresholds"]["s1"] < 0.36
-    assert facts["counts"]["vetoed_pixels"] == 10 * (3 * 160 - 2 * 2)  # not the ring at its ends
+    vetoed = sum(i["area_m2"] for s in facts["sheets"].values() for i in s["ignored_m2"] if i["kind"] == "vegetation")
+    assert vetoed == pytest.approx(10 * (3 * 160 - 2 * 2) * 0.04, abs=0.2)  # not the ring at its ends
 
 
 def test_sixteen_bits_are_scaled_by_the_depth_in_use(fakes: Any, tmp_path: Path) -> None:
     mosaic = fakes.row_of_sheets(3, 112, dtype="uint16")
     mosaic.pixels *= 30  # up to 3570: 12 bits
-    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC)
+    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC).chips
     assert (chips.dtype, chips.pixel_scale) == ("uint16", 4095.0)
     assert chips.mean == pytest.approx([99.5 * 30 / 4095] * 4, rel=0.01)
     assert chips.read(0)[0].dtype == np.uint16
-
-
-def test_nothing_is_overwritten_unless_told_to(fakes: Any, tmp_path: Path) -> None:
-    mosaic, out = fakes.row_of_sheets(3, 112), tmp_path / "chips"
-    labeller = labeller_of(fakes, mosaic)
-    prepare_chips(mosaic, labeller, out, SPEC)
-    with pytest.raises(OutputError, match="exists already"):
-        prepare_chips(mosaic, labeller, out, SPEC)
-    prepare_chips(mosaic, labeller, out, ChipSpec(patch=112, overlap=0), overwrite=True)
-    assert len(ChipSet.open(out)) == 3
-
-
-def test_a_failed_run_leaves_nothing(fakes: Any, tmp_path: Path) -> None:
-    mosaic = fakes.row_of_sheets(3, 160)
-
-    def stop(done: int, total: int) -> None:
-        assert total == 27
-        if done == 20:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", SPEC, progress=stop)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_labels_elsewhere_are_refused_with_what_the_rules_do_not_know(fakes: Any, tmp_path: Path) -> None:
@@ -224,13 +201,12 @@ def test_labels_elsewhere_are_refused_with_what_the_rules_do_not_know(fakes: Any
     unknown = fakes.shapes_of((fakes.box_px(mosaic.grid, 0, 0, 112, 336), "use", "Marsbasis", ""))
     wood = fakes.shapes_of((fakes.box_px(mosaic.grid, 0, 0, 112, 336), "use", "Wald", ""))
     for shapes, words in (
-        (unknown, r"no chip is left.*Marsbasis ×1"),
+        (unknown, r"say nothing about any of the 12 chips.*Marsbasis ×1"),
         (wood, "training chips holds a sealed pixel"),
     ):
         labeller = CadastreLabeller.on(apply_rules(load_rules("alkis_nrw"), shapes), SEALED, mosaic.grid)
         with pytest.raises(DatasetError, match=words):
-            prepare_chips(mosaic, labeller, tmp_path / "chips", SPEC)
-    assert list(tmp_path.iterdir()) == []
+            prepare_chips(mosaic, labeller, tmp_path / words[:4], SPEC)
 
 
 def test_bands_and_sheet_names_are_checked_first(fakes: Any, tmp_path: Path) -> None:
@@ -249,13 +225,24 @@ def test_a_set_of_test_chips_only_is_allowed(fakes: Any, tmp_path: Path) -> None
     mosaic = fakes.row_of_sheets(2, 112)
     named = SplitSpec(named={"s0": "test", "s1": "test"})
     spec = ChipSpec(patch=64, overlap=16, split=named)
-    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", spec)
+    chips = prepare_chips(mosaic, labeller_of(fakes, mosaic), tmp_path / "chips", spec).chips
     assert chips.split_counts() == {"train": 0, "val": 0, "test": 8}
     assert chips.mean == pytest.approx([99.5 / 255] * 4, rel=0.02)
     with pytest.raises(DatasetError, match=r"no chips for 'train'.*test 8"):
         chips.select("train")
     with pytest.raises(DatasetError, match="train, val, test"):
         chips.select("training")
+
+
+def test_chips_without_sealed_pixels_are_drawn_less_often_but_drawn(made: Any) -> None:
+    _, chips, _ = made
+    sealed = replace(chips.chips[0], shares={"background": 0.5, "roof": 0.1, "paved": 0.0, "ignore": 0.4})
+    empty = replace(sealed, shares={"background": 1.0, "roof": 0.0, "paved": 0.0, "ignore": 0.0})
+    mixed = replace(chips, chips=(sealed,) * 4 + (empty,) * 96).draw_odds()
+    assert mixed[:4] == (1.0,) * 4
+    assert sum(mixed[4:]) / sum(mixed) == pytest.approx(0.2)
+    assert replace(chips, chips=(sealed,) * 9 + (empty,)).draw_odds() == (1.0,) * 10  # few as they are
+    assert replace(chips, chips=(empty,) * 3).draw_odds() == (1.0,) * 3
 
 
 def test_folders_that_are_no_chips_are_refused(made: Any, tmp_path: Path) -> None:

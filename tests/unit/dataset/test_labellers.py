@@ -9,7 +9,8 @@ import pytest
 from sealmap.core.errors import DatasetError, GridError
 from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED
-from sealmap.dataset.chips import ChipSpec, prepare_chips
+from sealmap.dataset.chips import prepare_chips
+from sealmap.dataset.cuts import ChipSpec
 from sealmap.dataset.labellers import RasterLabeller
 from sealmap.files.raster import write_raster
 
@@ -69,7 +70,7 @@ def test_hand_drawn_truth_becomes_chips(fakes: Any, tmp_path: Path) -> None:
     whole = Window(row=0, col=0, height=100, width=300)
     path = truth_file(tmp_path / "t.tif", fakes, whole, values)
     labeller = RasterLabeller.open([path], mosaic.grid, ROOF_PAVED)
-    chips = prepare_chips(mosaic, labeller, tmp_path / "chips", ChipSpec(patch=100, overlap=0))
+    chips = prepare_chips(mosaic, labeller, tmp_path / "chips", ChipSpec(patch=100, overlap=0)).chips
     assert chips.rules == "truth"
     for i in range(3):
         np.testing.assert_array_equal(chips.read(i)[1], values[:, i * 100 : (i + 1) * 100])

@@ -46,9 +46,11 @@ def test_alkis_classes(source: str, klass: str, function: str, label: str, veto:
 
 
 def test_shipped_tables_load_and_say_only_what_they_may() -> None:
-    assert rule_table_names() == ("alkis_nrw", "generic", "outlines_only")
-    assert [load_rules(n).default for n in rule_table_names()] == ["ignore", "ignore", "unsealed"]
-    assert load_rules("generic").field == "sealed"
+    assert rule_table_names() == ("alkis_nrw", "dm01_ch", "generic", "manual", "outlines_only")
+    defaults = [load_rules(n).default for n in rule_table_names()]
+    assert defaults == ["ignore", "ignore", "ignore", "ignore", "unsealed"]
+    assert load_rules("generic").fields == {"class": "sealed"}
+    assert (load_rules("dm01_ch").layer, load_rules("dm01_ch").fields) == ("landcover_bodenbedeckung", {"class": "art"})
 
 
 def test_text_is_compared_without_case_umlauts_and_spaces() -> None:
@@ -71,6 +73,8 @@ def test_the_first_rule_wins() -> None:
         ("default = 'nothing'\n" + RULE, "nothing", "ignore"),
         ("name = 'x'", "no rules", "[[rule]]"),
         ("= 3", "no TOML", ""),
+        ('[fields]\nklass = "art"\n' + RULE, "klass", "class"),
+        ('fields = "art"\n' + RULE, "no section", "[fields]"),
         ('[[rule]]\nlabel = "paved"', "no priority", "both"),
     ],
 )
@@ -82,7 +86,7 @@ def test_wrong_tables_are_refused(text: str, problem: str, remedy: str) -> None:
 
 
 def test_a_table_that_is_not_there_names_those_that_are(tmp_path: Any) -> None:
-    with pytest.raises(SettingsError, match="alkis_nrw, generic, outlines_only"):
+    with pytest.raises(SettingsError, match="alkis_nrw, dm01_ch, generic, manual, outlines_only"):
         load_rules("alkis")
     own = tmp_path / "own.toml"
     own.write_text(RULE)
@@ -103,15 +107,37 @@ def test_unknown_classes_are_listed_and_ignored_above_known_ones(fakes: Any) -> 
     assert labels.priority[0] >= labels.priority[1]
 
 
+def test_labels_carry_class_id_and_day_of_change(fakes: Any) -> None:
+    box = fakes.box_px(fakes.grid_of_size(20, 20), 0, 0, 20, 20)
+    shapes = fakes.shapes_of((box, "use", "Weg", "Fußweg"), (box, "use", "", ""), updated=date(2024, 5, 2))
+    labels = apply_rules(load_rules("alkis_nrw"), shapes)
+    assert labels.text.tolist() == ["Weg / Fußweg", "(no class)"]
+    assert labels.known.tolist() == [True, False]
+    assert labels.oid.tolist() == ["oid0", "oid1"]
+    assert labels.changed.tolist() == [date(2024, 5, 2).toordinal()] * 2
+    assert labels.newer == "ignore"
+    kept = apply_rules(load_rules("outlines_only"), shapes)  # it trusts what is newer: the day is no matter
+    assert kept.changed.tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
-    ("changed", "label"), [(date(2024, 5, 2), "ignore"), (date(2024, 5, 1), "roof"), (None, "roof")]
+    ("art", "label", "veto"),
+    [
+        ("Gebaeude", "roof", False),
+        ("befestigt.Strasse_Weg", "paved", True),
+        ("befestigt.uebrige_befestigte", "paved", True),
+        ("befestigt.Wasserbecken", "ignore", False),
+        ("befestigt.Bahn", "ignore", False),
+        ("humusiert.Gartenanlage", "unsealed", False),
+        ("bestockt.geschlossener_Wald", "unsealed", False),
+        ("Gewaesser.fliessendes", "unsealed", False),
+        ("vegetationslos.Abbau_Deponie", "ignore", False),
+    ],
 )
-def test_shapes_newer_than_the_flight_are_ignored(fakes: Any, changed: date | None, label: str) -> None:
-    box = fakes.box_px(fakes.grid_of_size(20, 20), 0, 0, 5, 5)
-    shapes = fakes.shapes_of((box, "building", "Gebäude", ""), updated=changed)
-    labels = apply_rules(load_rules("alkis_nrw"), shapes, flight=date(2024, 5, 1))
-    assert labels.label.tolist() == [label]
-    assert labels.newer == (label == "ignore")
+def test_swiss_classes(art: str, label: str, veto: bool) -> None:  # noqa: FBT001
+    rule = load_rules("dm01_ch").match("layer", art, "")
+    assert rule is not None
+    assert (rule.label, rule.vegetation_veto) == (label, veto)
 
 
 def test_buffers_erode_and_what_vanishes_is_counted(fakes: Any) -> None:

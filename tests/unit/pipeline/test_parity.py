@@ -11,11 +11,11 @@ from tests.unit.model.tiny import bundle
 from tests.unit.prediction.fakes import grid_of_size, write_sheet
 
 from sealmap.core.grid import Window
-from sealmap.dataset.chips import ChipSpec
 from sealmap.dataset.chipset import ChipSet
+from sealmap.dataset.cuts import ChipSpec
 from sealmap.files.raster import write_raster
 from sealmap.model.engines import TorchEngine
-from sealmap.pipeline.prepare import Labels, prepare
+from sealmap.pipeline.prepare import Labels, PrepareJob, prepare
 from sealmap.prediction.plan import plan_for
 from sealmap.prediction.predict import predict
 from sealmap.prediction.single import predict_array
@@ -33,7 +33,8 @@ def sheet_and_chips(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     sheet = write_sheet(folder / "sheet.tif", pixels, grid)
     write_raster(folder / "truth.tif", rng.integers(0, 2, (1, 128, 384), np.uint8), grid, nodata=255)
     labels = Labels(truth=(folder / "truth.tif",))
-    return sheet, prepare([sheet], labels, folder / "chips", ChipSpec(patch=64, overlap=0))
+    job = PrepareJob(orthos=[sheet], out=folder / "chips", labels=labels, spec=ChipSpec(patch=64, overlap=0))
+    return sheet, prepare(job).chips
 
 
 def test_a_chip_and_the_sheet_hold_the_same_pixels(sheet_and_chips: tuple[Path, ChipSet]) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from pyproj import CRS
 
-from sealmap.core.errors import InputError
+from sealmap.core.errors import GridError, InputError, SettingsError
 from sealmap.files.vector import write_layer
-from sealmap.sources.cadastre import kind_of_layer, polygons_of, read_cadastre, read_parcels
+from sealmap.sources.cadastre import ParcelCounts, polygons_of, read_cadastre, read_parcels
 
 UTM32 = CRS.from_epsg(25832)
 BOUNDS = (350_000.0, 5_700_000.0, 350_100.0, 5_700_100.0)
@@ -52,26 +53,6 @@ def gpkg(path: Path, **layers: gpd.GeoDataFrame) -> Path:
     for i, (name, layer) in enumerate(layers.items()):
         write_layer(path, name, layer, append=i > 0)
     return path
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("GebauedeBauwerk", "building"),
-        ("GebaeudeBauwerk", "building"),
-        ("ave:GebaeudeBauwerk", "building"),
-        ("NUTZUNG", "use"),
-        ("05314000_Nutzung", "use"),
-        ("NutzungFlurstueck", "use_by_parcel"),
-        ("Flurstueck", "parcel"),
-        ("Flurstück", "parcel"),
-        ("parcels_liegenschaften", "parcel"),
-        ("FlurstueckPunkt", "layer"),
-        ("VerwaltungsEinheit", "layer"),
-    ],
-)
-def test_layers_are_known_by_the_end_of_their_name(name: str, kind: str) -> None:
-    assert kind_of_layer(name) == kind
 
 
 @pytest.mark.parametrize("building", ["GebauedeBauwerk", "gebaeudebauwerk"])
@@ -151,14 +132,14 @@ def test_a_cadastre_of_elsewhere_is_refused_with_both_extents(tmp_path: Path) ->
 def test_any_layer_is_classed_by_the_field_named(tmp_path: Path) -> None:
     layer = frame({"Sealed": [1, 0], "keep": [True, False], "part": [1.0, 0.5]}, [square(0, 0), square(20, 0)])
     path = gpkg(tmp_path / "a.gpkg", cover=layer, other=layer)
-    found = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="sealed")
+    found = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", fields={"class": "sealed"})
     assert (found.shapes.source, found.shapes.klass) == (("layer", "layer"), ("1", "0"))
-    keep = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="keep")
+    keep = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", fields={"class": "keep"})
     assert keep.shapes.klass == ("1", "0")
-    part = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="part")
+    part = read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", fields={"class": "part"})
     assert part.shapes.klass == ("1", "0.5")
     with pytest.raises(InputError, match=r"no field 'seald'; it has: Sealed, keep, part → did you mean 'Sealed'"):
-        read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", field="seald")
+        read_cadastre(path, crs=UTM32, bounds=BOUNDS, layer="cover", fields={"class": "seald"})
     with pytest.raises(InputError, match=r"no building or use layer.*cover, other"):
         read_cadastre(path, crs=UTM32, bounds=BOUNDS)
 
@@ -229,3 +210,136 @@ def test_a_file_without_a_parcel_layer_lists_its_layers(tmp_path: Path) -> None:
         read_parcels(path, crs=UTM32)
     single = gpkg(tmp_path / "b.gpkg", lots=frame({"id": [1]}, [square(0, 0)]))
     assert len(read_parcels(single, crs=UTM32)) == 1
+
+
+# --- the user's own fields ---
+
+
+def test_fields_of_any_layer_can_be_named(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {
+        "art": ["Weg", "Dach"],
+        "Detail": ["Kies", ""],
+        "Aenderung": ["04.05.2020", None],
+        "nr": [7, 8],
+    }
+    path = gpkg(tmp_path / "a.gpkg", cover=frame(columns, [square(0, 0), square(20, 0)]))
+    mapping = {"class": "ART", "function": "detail", "updated": "\u00c4nderung", "id": "nr"}
+    found = read_cadastre(path, crs=UTM32, bounds=BOUNDS, fields=mapping)
+    shapes = found.shapes
+    assert (found.kind, shapes.source) == ("layer", ("layer", "layer"))
+    assert (shapes.klass, shapes.function) == (("Weg", "Dach"), ("Kies", ""))
+    assert (shapes.updated, shapes.oid) == ((date(2020, 5, 4), None), ("7", "8"))
+
+
+def test_named_fields_are_checked(tmp_path: Path) -> None:
+    path = gpkg(tmp_path / "a.gpkg", cover=frame({"art": ["Weg"]}, [square(0, 0)]))
+    with pytest.raises(SettingsError, match=r"class, function, updated, id, not for 'klass' → did you mean 'class'"):
+        read_cadastre(path, crs=UTM32, bounds=BOUNDS, fields={"klass": "art"})
+    with pytest.raises(InputError, match=r"no field 'arrt'; it has: art → did you mean 'art'"):
+        read_cadastre(path, crs=UTM32, bounds=BOUNDS, fields={"class": "arrt"})
+
+
+def test_named_fields_go_over_known_ones(tmp_path: Path) -> None:
+    path = gpkg(tmp_path / "a.gpkg", GebauedeBauwerk=buildings(name=["A", "B"]))
+    found = read_cadastre(path, crs=UTM32, bounds=BOUNDS, fields={"function": "name"}).shapes
+    assert found.function == ("A", "B")
+    assert found.klass == ("Geb\u00e4ude", "Sonstiges Bauwerk")
+
+
+def test_names_cut_to_ten_letters_are_known(tmp_path: Path) -> None:
+    layer = frame({"flurstueck": ["x1"], "AMTLICHEFL": ["684,50"]}, [square(0, 0)])
+    found = read_parcels(gpkg(tmp_path / "a.gpkg", Flurstueck=layer), crs=UTM32)
+    assert found["parcel_id"].tolist() == ["x1"]
+    assert found["official_area_m2"].tolist() == [684.5]
+
+
+# --- objects in many rows ---
+
+
+def test_parts_of_one_object_stay(tmp_path: Path) -> None:
+    layer = frame({"oid": ["1", "1", "1"], "nutzart": ["Wald"] * 3}, [square(0, 0), square(50, 0), square(1, 0)])
+    found = read_cadastre(gpkg(tmp_path / "a.gpkg", Nutzung=layer), crs=UTM32, bounds=BOUNDS)
+    assert found.duplicates == 1
+    assert [g.bounds[0] - BOUNDS[0] for g in found.shapes.geometry] == [0.0, 50.0]
+
+
+# --- a bad cadastre: an error with a name, or a count ---
+
+
+def test_no_crs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "Nutzung.shp"
+    with pytest.warns(UserWarning, match="crs"):
+        pyogrio.write_dataframe(uses().set_crs(None, allow_override=True), path)
+    for read in (lambda: read_cadastre(path, crs=UTM32, bounds=BOUNDS), lambda: read_parcels(path, crs=UTM32)):
+        with pytest.raises(GridError, match=r"Nutzung has no CRS → .*ogr2ogr -a_srs"):
+            read()
+
+
+def test_an_empty_cadastre_is_refused_and_an_empty_layer_told(tmp_path: Path) -> None:
+    empty = gpkg(tmp_path / "a.gpkg", GebauedeBauwerk=buildings().iloc[:0], Nutzung=uses().iloc[:0])
+    with pytest.raises(InputError, match="holds no shapes in GebauedeBauwerk, Nutzung"):
+        read_cadastre(empty, crs=UTM32, bounds=BOUNDS)
+    half = gpkg(tmp_path / "b.gpkg", GebauedeBauwerk=buildings(), Nutzung=uses().iloc[:0])
+    assert read_cadastre(half, crs=UTM32, bounds=BOUNDS).empty == ("Nutzung",)
+    with pytest.raises(InputError, match="holds no parcels"):
+        read_parcels(gpkg(tmp_path / "c.gpkg", Flurstueck=uses().iloc[:0]), crs=UTM32)
+
+
+def test_a_class_field_with_nothing_in_it_is_refused(tmp_path: Path) -> None:
+    path = gpkg(tmp_path / "a.gpkg", Nutzung=frame({"nutzart": [None, ""]}, [square(0, 0), square(20, 0)]))
+    with pytest.raises(InputError, match="has nothing in 'nutzart'"):
+        read_cadastre(path, crs=UTM32, bounds=BOUNDS)
+
+
+def test_shapes_without_area_are_dropped_and_counted(tmp_path: Path) -> None:
+    spike = shapely.Polygon([(BOUNDS[0], BOUNDS[1]), (BOUNDS[0] + 5, BOUNDS[1]), (BOUNDS[0] + 2, BOUNDS[1])])
+    layer = frame({"nutzart": ["Wald", "Weg"]}, [spike, square(50, 50)])
+    found = read_cadastre(gpkg(tmp_path / "a.gpkg", Nutzung=layer), crs=UTM32, bounds=BOUNDS)
+    assert (found.repaired, found.dropped, found.shapes.klass) == (1, 1, ("Weg",))
+
+
+def test_heights_are_dropped(tmp_path: Path) -> None:
+    layer = frame({"nutzart": ["Wald"]}, [shapely.force_3d(square(0, 0), 48.0)])
+    pyogrio.write_dataframe(layer, tmp_path / "a.gpkg", layer="Nutzung")
+    found = read_cadastre(tmp_path / "a.gpkg", crs=UTM32, bounds=BOUNDS).shapes
+    assert not shapely.has_z(found.geometry).any()
+    assert shapely.equals(found.geometry[0], square(0, 0))
+
+
+@pytest.mark.parametrize("epsg", [25832, 2056, 2193])
+def test_a_cadastre_elsewhere_on_earth_is_refused(tmp_path: Path, epsg: int) -> None:
+    away = frame({"nutzart": ["Wald"]}, [shapely.box(1_570_000, 5_180_000, 1_570_100, 5_180_100)], crs=epsg)
+    path = gpkg(tmp_path / "a.gpkg", Nutzung=away, Flurstueck=away.assign(id=["1"]))
+    with pytest.raises(InputError, match=r"the cadastre a\.gpkg \(.*\) does not overlap the orthophoto \(x 350000-"):
+        read_cadastre(path, crs=UTM32, bounds=BOUNDS)
+    with pytest.raises(InputError, match=r"the parcels a\.gpkg \(.*\) do not overlap the orthophoto \(x 350000-"):
+        read_parcels(path, crs=UTM32, bounds=BOUNDS)
+    assert len(read_parcels(path, crs=UTM32)) == 1
+
+
+def test_parcels_that_reach_the_orthophoto_are_all_read(tmp_path: Path) -> None:
+    layer = frame({"id": ["near", "far"]}, [square(0, 0), square(5000, 0)])
+    found = read_parcels(gpkg(tmp_path / "a.gpkg", Flurstueck=layer), crs=UTM32, bounds=BOUNDS)
+    assert found["parcel_id"].tolist() == ["near", "far"]
+
+
+def test_dates_and_areas_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    layer = frame({"nutzart": ["Wald", "Weg", "Weg"], "aktualit": ["bald", None, "2024-02-30"]}, [square(0, 0)] * 3)
+    found = read_cadastre(gpkg(tmp_path / "a.gpkg", Nutzung=layer), crs=UTM32, bounds=BOUNDS)
+    assert (found.unread_dates, found.shapes.updated) == (2, (None, None, None))
+    lots = frame({"id": ["1", "2"], "flaeche": ["rund 100", None]}, [square(0, 0), square(20, 0)])
+    parcels = read_parcels(gpkg(tmp_path / "b.gpkg", Flurstueck=lots), crs=UTM32)
+    assert parcels["official_area_m2"].isna().all()
+    assert parcels.attrs["counts"].unread_areas == 1
+
+
+def test_what_was_done_to_parcels_is_told(tmp_path: Path) -> None:
+    bow = shapely.Polygon([square(0, 0).exterior.coords[i] for i in (0, 2, 1, 3)])
+    line = shapely.LineString([(BOUNDS[0], BOUNDS[1]), (BOUNDS[2], BOUNDS[3])])
+    layer = frame({"id": ["1", "2", "3", "3"]}, [bow, line, square(50, 0), square(60, 0)])
+    pyogrio.write_dataframe(layer, tmp_path / "a.gpkg", layer="Flurstueck")
+    found = read_parcels(tmp_path / "a.gpkg", crs=UTM32)
+    assert found["parcel_id"].tolist() == ["1", "3"]
+    assert found.attrs["counts"] == ParcelCounts(
+        kind="ALKIS vereinfacht", layers=("Flurstueck",), repaired=1, dropped=1, joined=1
+    )

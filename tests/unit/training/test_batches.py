@@ -106,3 +106,13 @@ def test_deep_pixels_become_eight_bits(scale: float) -> None:
     pixels = np.array([[[0, scale / 2, scale]]] * 3).astype(np.uint16)
     assert eight_bit(pixels, scale)[0, :, 0].tolist() == [0, 127, 255]
     assert eight_bit(pixels * np.uint16(0) + np.uint16(scale), scale / 3).max() == 255
+
+
+def test_chips_are_drawn_by_their_odds() -> None:
+    source = Source(chips=ArrayChips(), odds=(0.0,) * (len(ArrayChips()) - 2) + (1.0, 3.0))
+    rng = np.random.default_rng(0)
+    drawn = np.bincount([source.draw(rng) for _ in range(4000)], minlength=len(ArrayChips()))
+    assert drawn[:-2].sum() == 0
+    assert drawn[-1] / 4000 == pytest.approx(0.75, abs=0.03)
+    with pytest.raises(ValueError, match="1 odds for"):
+        Source(chips=ArrayChips(), odds=(1.0,))
