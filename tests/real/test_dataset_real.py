@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from pyproj import CRS
 
 from sealmap.core.grid import Grid, Window
-from sealmap.core.legend import SEALED
+from sealmap.core.legend import ROOF_PAVED, SEALED
 from sealmap.dataset.burn import Burner
+from sealmap.dataset.cuts import ChipSpec
 from sealmap.dataset.rules import apply_rules, load_rules
+from sealmap.dataset.split import SplitSpec
+from sealmap.pipeline.prepare import Labels, PrepareJob, prepare
 from sealmap.sources.cadastre import read_cadastre, read_parcels
 
 SEALED_M2, WHOLE_M2 = 35_057, 950_415
@@ -61,3 +65,62 @@ def test_parcels_carry_official_areas(cadastre_file: Path) -> None:
     assert parcels["parcel_id"].str.startswith("CH").all()  # the federal id, not the local number
     assert (parcels.geometry.area / parcels["official_area_m2"] - 1).abs().max() < 0.01
     assert read_parcels(cadastre_file, crs=LV95).equals(parcels)
+
+
+def test_the_swiss_table_knows_every_class_of_a_municipality(cadastre_file: Path) -> None:
+    table = load_rules("dm01_ch")
+    bounds = (2611205.0, 1233214.0, 2612044.0, 1234773.0)
+    cadastre = read_cadastre(cadastre_file, crs=LV95, bounds=bounds, layer=table.layer, fields=table.fields)
+    labels = apply_rules(table, cadastre.shapes)
+    assert labels.unknown == ()
+    assert set(labels.label.tolist()) == {"roof", "paved", "unsealed", "ignore"}  # ignore: basins
+    burner = Burner.on(labels, ROOF_PAVED, grid := _grid(bounds, 0.5))
+    label = burner.burn(grid.window).label_HW
+    roof = (label == 1).sum() * grid.pixel_area_m2
+    assert 0.5 * 5252 < roof < 5252  # of 5,252 m² of buildings, the ring of 0.4 m is left open
+    assert (label == 0).sum() > 10 * (label == 2).sum()
+
+
+OWN_TABLE = """
+name = "own"
+[fields]
+class = "class"
+[[rule]]
+class = "ignore"
+label = "ignore"
+priority = 30
+[[rule]]
+class = "roof"
+label = "roof"
+priority = 20
+[[rule]]
+class = "paved"
+label = "paved"
+priority = 10
+"""
+
+
+def test_any_layer_with_a_table_of_ones_own_becomes_the_same_labels(shared_data: Path, tmp_path: Path) -> None:
+    """Flanders' truth is there as polygons and as a raster: burning the one must give the other."""
+    folder = shared_data / "flanders"
+    rules = tmp_path / "own.toml"
+    rules.write_text('default = "unsealed"\n' + OWN_TABLE, encoding="utf-8")
+    job = PrepareJob(
+        orthos=[folder / "ortho.tif"],
+        out=tmp_path / "chips",
+        labels=Labels(cadastre=str(folder / "truth.gpkg"), rules=str(rules), legend="roof_paved"),
+        spec=ChipSpec(patch=256, overlap=0, split=SplitSpec(mode="blocks", gap_px=0)),
+    )
+    made = prepare(job)
+    with rasterio.open(folder / "truth.tif") as dataset:
+        truth, transform = dataset.read(1), dataset.transform
+    same = pixels = 0
+    for i in range(len(made.chips)):
+        label, grid = made.chips.read(i)[1], made.chips.grid(i)
+        col, row = (round(v) for v in ~transform @ (grid.bounds[0], grid.bounds[3]))
+        part = truth[row : row + 256, col : col + 256]
+        same += (label[: part.shape[0], : part.shape[1]] == part).sum()
+        pixels += part.size
+    assert pixels > 1_000_000
+    assert same / pixels > 0.999
+    assert sum(s.area_m2 for s in made.prepared.sheets) == pytest.approx(1152 * 1152 * 0.25)

@@ -14,7 +14,9 @@ NAME = "parcels"
 
 def command(
     classes: Annotated[Path, typer.Argument(help="Class raster of 'sealmap predict'.")],
-    parcels: Annotated[str, typer.Option(help="Parcels: FILE, FILE:LAYER, folder or zip (GeoPackage, Shapefile, GML, NAS).")],
+    parcels: Annotated[
+        str, typer.Option(help="Parcels: FILE, FILE:LAYER, folder or zip (GeoPackage, Shapefile, GML, NAS).")
+    ],
     out: Annotated[Path, typer.Option(help="GeoPackage to write; a CSV of the same name comes beside it.")],
     id_field: Annotated[
         str | None, typer.Option("--id", help="Field with the parcel id; usual names are found.")

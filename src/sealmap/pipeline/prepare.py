@@ -101,7 +101,8 @@ def prepare(job: PrepareJob, *, overwrite: bool = False, progress: Progress = si
             report = Report(made=made, origin=origin, spec=spec, language=job.language)
             write_label_report(folder, mosaic, report)
             inputs = [*(s.path for s in mosaic.sheets), *_files(job)]
-            record = make_record("prepare", started, inputs, asdict(job.labels) | asdict(job.ground), figures=origin.facts)
+            settings = asdict(job.labels) | asdict(job.ground)
+            record = make_record("prepare", started, inputs, settings, figures=origin.facts)
             (folder / RECORD_FILE).write_text(record.to_json(), encoding="utf-8")
     chips = ChipSet.open(job.out)
     return Outcome(chips=chips, prepared=made, page=job.out / PAGE_FILE, candidates=job.out / CANDIDATES_FILE)
