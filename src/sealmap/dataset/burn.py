@@ -26,7 +26,7 @@ _STEPS_PER_PX = 256
 floating point, so that a pixel gets the same answer in every window."""
 
 _UNSET = -1
-_CELL_PX, _MANY_POINTS = 1024, 1000
+CELL_PX, _MANY_POINTS = 1024, 1000
 """Shapes with many points (a town's streets are one polygon) are cut into cells: a window then meets only a part."""
 
 
@@ -93,8 +93,11 @@ class Burner:
     tree: shapely.STRtree
 
     @staticmethod
-    def on(labels: Labels, legend: Legend, grid: Grid) -> Burner:
-        """Index ``labels`` (in the CRS of ``grid``); SettingsError where the legend cannot hold one."""
+    def on(labels: Labels, legend: Legend, grid: Grid, *, cell_px: int = CELL_PX) -> Burner:
+        """Index ``labels`` (in the CRS of ``grid``); SettingsError where the legend cannot hold one.
+
+        cell_px: large shapes are cut into cells of this side; twice the windows to be burnt is a good size.
+        """
         ids = label_ids(legend)
         missing = sorted(({labels.default, labels.newer} | set(np.unique(labels.label).tolist())) - ids.keys())
         if missing:
@@ -102,7 +105,7 @@ class Burner:
                 f"the rules '{labels.rules}' say '{missing[0]}', which the legend '{legend.name}' lacks",
                 remedy="use --legend sealed, or rules that tell roof from paved",
             )
-        geometry, of = _cut_large(_to_pixels(labels.geometry, grid))
+        geometry, of = _cut_large(_to_pixels(labels.geometry, grid), cell_px)
         causes, cause, late_cause = _causes(labels)
         return Burner(
             grid=grid,
@@ -218,7 +221,7 @@ def _causes(labels: Labels) -> tuple[tuple[Cause, ...], NDArray[np.uint16], NDAr
     return every, np.array([place[c] for c in own], np.uint16), np.array([place[c] for c in late], np.uint16)
 
 
-def _cut_large(geometry: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+def _cut_large(geometry: NDArray[np.object_], cell_px: int) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
     """Shapes with those of many points cut along cells of the grid, and which shape each piece is of."""
     every = np.arange(len(geometry))
     large = np.flatnonzero(shapely.get_num_coordinates(geometry) > _MANY_POINTS)
@@ -226,22 +229,22 @@ def _cut_large(geometry: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDAr
         return geometry, every
     pieces, of = [], []
     for i in large:
-        for piece in _cells_of(geometry[i]):
+        for piece in _cells_of(geometry[i], cell_px):
             pieces.append(piece)
             of.append(i)
     small = np.delete(every, large)
     return np.concatenate([geometry[small], _on_lattice(np.array(pieces, dtype=object))]), np.array([*small, *of])
 
 
-def _cells_of(shape: shapely.Geometry) -> list[shapely.Geometry]:
-    """A shape cut along lines between pixels, 1024 pixels apart: each pixel centre stays with one piece."""
+def _cells_of(shape: shapely.Geometry, side: int) -> list[shapely.Geometry]:
+    """A shape cut along lines between pixels, ``side`` pixels apart: each pixel centre stays with one piece."""
     valid = shapely.make_valid(shape)
-    col0, row0, col1, row1 = (math.floor(v / _CELL_PX) for v in shapely.bounds(valid))
+    col0, row0, col1, row1 = (math.floor(v / side) for v in shapely.bounds(valid))
     if (col0, row0) == (col1, row1):
         return [shape]
     cols, rows = np.meshgrid(np.arange(col0, col1 + 1), np.arange(row0, row1 + 1))
-    c, r = cols.ravel() * _CELL_PX, rows.ravel() * _CELL_PX
-    found = shapely.intersection(valid, shapely.box(c, r, c + _CELL_PX, r + _CELL_PX))
+    c, r = cols.ravel() * side, rows.ravel() * side
+    found = shapely.intersection(valid, shapely.box(c, r, c + side, r + side))
     parts = shapely.get_parts(shapely.get_parts(found))  # twice: a collection may hold multipolygons
     return list(parts[shapely.get_type_id(parts) == 3])  # lines, where a shape touches a cell, would be burnt, too
 

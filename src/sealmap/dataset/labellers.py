@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sealmap.core.errors import DatasetError, GridError
 from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, Legend
-from sealmap.dataset.burn import Burner, Cause, Labelling
+from sealmap.dataset.burn import CELL_PX, Burner, Cause, Labelling
 from sealmap.dataset.rules import Labels, UnknownClass
 from sealmap.files.raster import grid_of, open_raster, read_window
 
@@ -78,7 +78,7 @@ class CadastreLabeller:
         )
         return CadastreLabeller(
             burner=Burner.on(labels, legend, grid),
-            coarse=Burner.on(labels, legend, coarse),
+            coarse=Burner.on(labels, legend, coarse, cell_px=CELL_PX // _COARSE),
             unknown=labels.unknown,
         )
 
