@@ -8,6 +8,7 @@
     [model]
     bundle = "model.sealmap"                  # optional: the shipped model
     device = "auto"                           # auto, cpu or cuda
+    match = false                             # true: give the flight the brightness of the training data first
 
     [outline]                                 # of the polygons; square metres are counted on pixels
     open_m = 0.4
@@ -54,6 +55,7 @@ class Model:
 
     bundle: str = ""
     device: str = "auto"
+    match: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +126,7 @@ def _section(default: Any, values: dict[str, Any], where: str, path: Path) -> An
 def _typed(value: Any, wanted: Any, where: str, path: Path) -> Any:
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if wanted is str and isinstance(value, str):
+    if wanted in (str, bool) and isinstance(value, wanted):
         return value
     if typing.get_origin(wanted) is Literal:
         if value in typing.get_args(wanted):

@@ -14,7 +14,7 @@ import pyogrio
 import pytest
 import rasterio
 
-VERBS = ("prepare", "train", "evaluate", "predict", "vectorize", "parcels", "run", "demo", "info")
+VERBS = ("prepare", "train", "calibrate", "adapt", "evaluate", "predict", "vectorize", "parcels", "run", "demo", "info")
 
 
 def sealmap(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -91,7 +91,7 @@ def test_train(chain: Chain) -> None:
     assert said["steps"] == 4
     assert "random" in said["encoder weights"]
     left = {p.name for p in (chain.root / "tiny_training").iterdir()}
-    assert left == {"checkpoint.pt", "metrics.csv", "curve.png", "tensorboard"}
+    assert left == {"checkpoint.pt", "metrics.csv", "curve.png", "calibration.png", "tensorboard"}
 
 
 def test_evaluate(chain: Chain) -> None:

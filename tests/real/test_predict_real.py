@@ -11,7 +11,7 @@ import rasterio
 from sealmap.core.errors import BundleError
 from sealmap.core.legend import IGNORE
 from sealmap.pipeline import shipped_bundle
-from sealmap.pipeline.maps import predict
+from sealmap.pipeline.maps import Serving, predict
 from sealmap.sources.orthophoto import open_mosaic
 
 
@@ -39,7 +39,7 @@ def test_beyond_the_alpha_edge_nothing_is_claimed(shipped: Path, pix4d: Path, tm
         empty = sheet.read(4) == 0
         transform, crs = sheet.transform, sheet.crs
     assert 0.01 < empty.mean() < 0.99
-    mapped = predict([pix4d], tmp_path / "map", model=shipped, device="cpu")
+    mapped = predict([pix4d], tmp_path / "map", model=shipped, serving=Serving(device="cpu"))
     with rasterio.open(mapped.classes) as hard, rasterio.open(mapped.probability) as soft:
         assert (hard.transform, hard.crs, hard.shape) == (transform, crs, empty.shape)
         np.testing.assert_array_equal(hard.read(1) == IGNORE, empty)
@@ -53,7 +53,7 @@ def test_beyond_the_alpha_edge_nothing_is_claimed(shipped: Path, pix4d: Path, tm
 
 def test_pixels_of_two_metres_are_refused(shipped: Path, poznan: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"2 m pixels; the model was trained for .* m → .*gdalwarp -tr"):
-        predict([poznan], tmp_path / "map", model=shipped, device="cpu")
+        predict([poznan], tmp_path / "map", model=shipped, serving=Serving(device="cpu"))
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 

@@ -23,6 +23,7 @@ parcel_id = "flstkennz"
 [model]
 bundle = "model.sealmap"
 device = "cpu"
+match = true
 [outline]
 open_m = 0.5
 close_m = 1
@@ -46,7 +47,7 @@ def test_a_full_job_is_read(tmp_path: Path) -> None:
     assert job_of(tmp_path, FULL) == Job(
         base=tmp_path,
         input=Input(orthophotos=("sheets", "more/a.jp2"), parcels="cadastre.gpkg:Flurstueck", parcel_id="flstkennz"),
-        model=Model(bundle="model.sealmap", device="cpu"),
+        model=Model(bundle="model.sealmap", device="cpu", match=True),
         outline=Outline(open_m=0.5, close_m=1.0, min_area_m2=10.5, min_hole_m2=0.0, simplify_m=0.25),
         output=Output(folder="result", language="en", title="Musterstadt 2025 – Größe"),
     )
@@ -98,6 +99,7 @@ def test_paths_start_from_the_job_file(tmp_path: Path, monkeypatch: pytest.Monke
         ("[outline]\nopen_m = true", "[outline] open_m is True → give a float"),
         ("[model]\nbundle = 3", "[model] bundle is 3 → give a str"),
         ("[model]\ndevice = ['cpu']", "[model] device is ['cpu'] → "),
+        ("[model]\nmatch = 1", "[model] match is 1 → "),
     ],
 )
 def test_wrong_jobs_are_refused(tmp_path: Path, more: str, words: str) -> None:

@@ -17,23 +17,31 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder for probability.tif and classes.tif.")],
     model: Annotated[Path | None, typer.Option(help="Model bundle; the shipped one by default.")] = None,
     device: Device = "auto",
+    match: Annotated[
+        bool, typer.Option("--match", help="Give the flight the brightness of the training data, band by band.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Map orthophotos of any size: all sheets become one map on their own grid."""
-    from sealmap.pipeline.maps import predict
+    from sealmap.pipeline.adapt import told
+    from sealmap.pipeline.maps import Serving, predict
 
+    serving = Serving(device=device, match=match)
     with progress("windows", quiet=as_json) as report:
-        mapped = predict(orthos, out, model=model, device=device, overwrite=overwrite, progress=report)
+        mapped = predict(orthos, out, model=model, serving=serving, overwrite=overwrite, progress=report)
     areas, done = mapped.areas, mapped.done
     if done.resampled_to_m and not as_json:
         print(
             f"the sheets were resampled to the model's {done.resampled_to_m:g} m per window; the map is on their grid"
         )
+    if (adapted := told(mapped.card)) and not as_json:
+        print(adapted)
     facts = {
         "probability": str(mapped.probability),
         "classes": str(mapped.classes),
         "model": f"{mapped.model_name} ({mapped.card.weights_sha256[:12]})",
+        "brightness": "matched to the training data" if match else "as it is",
         "sealed_m2": round(areas.sealed_m2),
         "mapped_m2": round(areas.known_m2),
         "unknown_m2": round(areas.unknown_m2),

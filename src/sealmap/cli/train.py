@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sealmap.cli.calibrate import calibration_facts
 from sealmap.cli.common import Json, Overwrite, pairs, progress, show
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override a recipe: KEY=VALUE (repeatable).")
     ] = None,
+    aim: Annotated[str, typer.Option(help="What the threshold is chosen for: iou, f1 or zero_bias.")] = "iou",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network on chips; leaves the bundle, metrics, a curve and checkpoints."""
-    from sealmap.pipeline.learn import train
+    """Train a network on chips; leaves the bundle, calibrated on the val chips, metrics, pictures and checkpoints."""
+    from sealmap.pipeline.learn import TrainJob, train
     from sealmap.training.recipes import recipe_named
 
     overrides = pairs(settings or [], "--set")
@@ -41,7 +43,8 @@ def command(
         def tell(p: Progress) -> None:
             report(p.step, p.steps)
 
-        done = train(chips, chosen, out, resume=resume, overwrite=overwrite, progress=tell)
+        job = TrainJob(chips=chips, recipe=chosen, out=out, aim=aim, resume=resume, overwrite=overwrite)
+        done = train(job, progress=tell)
     last = done.history[-1] if done.history else {}
     facts = {
         "bundle": str(done.bundle),
@@ -49,6 +52,7 @@ def command(
         "steps": last.get("step", math.nan),
         "minutes": round(last.get("seconds", 0) / 60, 1),
         "encoder weights": done.card.training["encoder_weights"],
+        **calibration_facts(done.card.calibration),
         "look at": str(done.folder / "curve.png"),
     }
     show(facts, as_json=as_json)

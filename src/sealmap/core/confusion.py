@@ -68,6 +68,11 @@ class Confusion:
             "area_bias": _ratio(fp - fn, tp + fn),
         }
 
+    def accuracy_of(self, ids: tuple[int, ...]) -> float:
+        """Share of judged pixels that are rightly of this union of classes, or rightly not."""
+        tp, _, _, tn = self.binary(ids)
+        return _ratio(tp + tn, self.pixels)
+
     @property
     def accuracy(self) -> float:
         """Share of judged pixels with the right class."""
@@ -75,10 +80,12 @@ class Confusion:
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Scores of 'sealed' (union of the sealed classes) and of each class by key."""
-        out = {"sealed": self.scores(self.legend.sealed_ids)}
-        for c in self.legend.classes:
-            out.setdefault(c.key, self.scores((c.id,)))
-        return out
+        return {key: self.scores(ids) for key, ids in unions(self.legend).items()}
+
+
+def unions(legend: Legend) -> dict[str, tuple[int, ...]]:
+    """What scores are given for: 'sealed' (all sealed classes), then each class by key. Key → ids."""
+    return {"sealed": legend.sealed_ids} | {c.key: (c.id,) for c in legend.classes if c.key != "sealed"}
 
 
 def _ratio(a: float, b: float) -> float:

@@ -1,208 +1,194 @@
-"""Scores on held-out chips: counts summed over windows, intervals by bootstrap over blocks."""
+"""Scores: counts summed over windows, everything derived from the sums; intervals by bootstrap over blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sealmap.core.confusion import Confusion
-from sealmap.core.errors import DatasetError
-from sealmap.core.legend import IGNORE, Legend
+from sealmap.core.confusion import Confusion, unions
+from sealmap.evaluation.bootstrap import RESAMPLES, Interval, draws, interval
+from sealmap.evaluation.boundary import BoundaryCounts
+from sealmap.evaluation.objects import SIZES, Objects, SizeCounts
+from sealmap.evaluation.windows import ClassCalls, Window
 
-BOOTSTRAP = 1000
-"""Resamples of an interval."""
+SCHEMA = 2
+"""Version of scores.json. 1 had neither boundary IoU nor objects, parcels or probabilities, and did not say so."""
 
-_BLOCK_PX = 1024
-"""Side of a block: windows nearer than this are not independent of each other."""
-
-
-class LabelledChip(Protocol):
-    """A chip's place."""
-
-    @property
-    def name(self) -> str:
-        """Name of the chip."""
-        ...
-
-    @property
-    def sheet(self) -> str:
-        """Sheet it was cut from."""
-        ...
-
-    @property
-    def row(self) -> int:
-        """First row within the sheet."""
-        ...
-
-    @property
-    def col(self) -> int:
-        """First column within the sheet."""
-        ...
-
-
-class Chips(Protocol):
-    """Labelled chips to be scored on."""
-
-    @property
-    def legend(self) -> Legend:
-        """Legend of the labels."""
-        ...
-
-    @property
-    def chips(self) -> Sequence[LabelledChip]:
-        """Their places."""
-        ...
-
-    def __len__(self) -> int: ...
-    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """(pixels_CHW as stored, label_HW with IGNORE where not judged)."""
-        ...
+Scores = dict[str, dict[str, Interval]]
+"""By key of ``core.confusion.unions``, then by name of the score."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """One scored chip: pixels_CHW as stored, truth_HW and pred_HW with IGNORE where not judged."""
+class Part:
+    """The scores of some windows, with intervals over their blocks."""
 
-    name: str
-    sheet: str
-    block: str
+    scores: Scores
     counts: Confusion
-    pixels_CHW: NDArray[Any]
-    truth_HW: NDArray[np.uint8]
-    pred_HW: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """A score with its 95 % interval over blocks; low and high are NaN where there are fewer than three blocks."""
-
-    value: float
-    low: float
-    high: float
+    boundary: BoundaryCounts
+    blocks: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """Scores by class key ('sealed' is the union) and score name, and the counts by sheet that they come from."""
+    """Scores of everything and of each sheet, and how often each class of the truth was called sealed."""
 
-    scores: dict[str, dict[str, Interval]]
-    by_sheet: dict[str, Confusion]
-    total: Confusion
-    accuracy: float
-    blocks: int
+    total: Part
+    by_sheet: Mapping[str, Part]
+    calls: ClassCalls
     pixel_area_m2: float
+    seed: int
 
-
-def score_chips(
-    chips: Chips,
-    classify: Callable[[NDArray[Any]], NDArray[np.uint8]],
-    *,
-    report: Callable[[int, int], None] = lambda _done, _all: None,
-) -> list[Window]:
-    """Score every chip; where chips of a sheet overlap, a pixel counts once, for the chip that comes first.
-
-    classify: pixels_CHW as stored → class_HW. Truth of one legend and prediction of another meet as sealed or not.
-    """
-    seen: dict[str, list[tuple[int, int, int, int]]] = {}
-    windows = []
-    for i in range(len(chips)):
-        chip = chips.chips[i]
-        pixels, truth = chips.read(i)
-        fresh = _not_counted(seen.setdefault(chip.sheet, []), chip.row, chip.col, truth.shape)
-        pred = classify(pixels)
-        judged = np.where(fresh, truth, IGNORE).astype(np.uint8)
-        counts = Confusion.of(chips.legend, judged, pred)
-        block = f"{chip.sheet}/{chip.row // _BLOCK_PX}/{chip.col // _BLOCK_PX}"
-        windows.append(
-            Window(
-                name=chip.name, sheet=chip.sheet, block=block, counts=counts,
-                pixels_CHW=pixels, truth_HW=truth, pred_HW=pred,
-            )
-        )  # fmt: skip
-        report(i + 1, len(chips))
-    if not any(w.counts.pixels for w in windows):
-        raise DatasetError("no pixel of these chips has a label", remedy="choose another --split or check the rules")
-    return windows
-
-
-def _not_counted(
-    seen: list[tuple[int, int, int, int]], row: int, col: int, shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """True where no earlier chip of the sheet counted. seen: (row, col, height, width) of these; this one joins."""
-    fresh = np.ones(shape, np.bool_)
-    height, width = shape
-    for r, c, h, w in seen:
-        top, left = max(0, r - row), max(0, c - col)
-        fresh[top : max(top, r + h - row), left : max(left, c + w - col)] = False
-    seen.append((row, col, height, width))
-    return fresh
+    @property
+    def scores(self) -> Scores:
+        """Scores of everything: 'sealed' is the union of the sealed classes."""
+        return self.total.scores
 
 
 def evaluate_windows(windows: Sequence[Window], *, pixel_area_m2: float, seed: int = 1) -> Evaluation:
     """Sum the counts and derive scores; intervals by resampling blocks of windows with replacement."""
-    legend = windows[0].counts.legend
-    zero = Confusion.zero(legend)
-    by_sheet: dict[str, Confusion] = {}
-    by_block: dict[str, Confusion] = {}
+    sheets: dict[str, list[Window]] = {}
     for w in windows:
-        by_sheet[w.sheet] = by_sheet.get(w.sheet, zero) + w.counts
-        by_block[w.block] = by_block.get(w.block, zero) + w.counts
-    total = sum(by_sheet.values(), zero)
-    resampled = _resamples([c for c in by_block.values() if c.pixels], seed)
-    scores = {
-        key: {name: _interval(value, [r[key][name] for r in resampled]) for name, value in found.items()}
-        for key, found in total.summary().items()
-    }
+        sheets.setdefault(w.sheet, []).append(w)
+    calls = sum((w.calls for w in windows), ClassCalls.zero(windows[0].calls.legend))
     return Evaluation(
-        scores=scores, by_sheet=by_sheet, total=total, accuracy=total.accuracy, blocks=len(by_block),
+        total=_part(windows, pixel_area_m2, seed),
+        by_sheet={name: _part(some, pixel_area_m2, seed) for name, some in sheets.items()},
+        calls=calls,
         pixel_area_m2=pixel_area_m2,
-    )  # fmt: skip
+        seed=seed,
+    )
 
 
-def _resamples(blocks: list[Confusion], seed: int) -> list[dict[str, dict[str, float]]]:
-    if len(blocks) < 3:
+def scores_of(counts: Confusion, boundary: BoundaryCounts, pixel_area_m2: float) -> dict[str, dict[str, float]]:
+    """Every score by key of ``unions``; NaN where undefined.
+
+    IoU, F1, precision, recall, accuracy, boundary IoU (0..1), signed area bias (predicted ÷ true − 1) and that in m².
+    """
+    outlines = boundary.iou()
+    found = {}
+    for key, ids in unions(counts.legend).items():
+        _, fp, fn, _ = counts.binary(ids)
+        found[key] = counts.scores(ids) | {
+            "accuracy": counts.accuracy_of(ids),
+            "boundary_iou": outlines[key],
+            "area_bias_m2": (fp - fn) * pixel_area_m2,
+        }
+    return found
+
+
+def _part(windows: Sequence[Window], pixel_area_m2: float, seed: int) -> Part:
+    legend = windows[0].counts.legend
+    empty = Confusion.zero(legend), BoundaryCounts.zero(legend)
+    blocks: dict[str, tuple[Confusion, BoundaryCounts]] = {}
+    for w in windows:
+        counts, boundary = blocks.get(w.block, empty)
+        blocks[w.block] = counts + w.counts, boundary + w.boundary
+    judged = [b for b in blocks.values() if b[0].pixels]
+    total = sum((c for c, _ in judged), empty[0]), sum((b for _, b in judged), empty[1])
+    resampled = _resampled(judged, pixel_area_m2, seed)
+    scores = {
+        key: {name: interval(value, [r[key][name] for r in resampled]) for name, value in row.items()}
+        for key, row in scores_of(*total, pixel_area_m2).items()
+    }
+    return Part(scores=scores, counts=total[0], boundary=total[1], blocks=len(judged))
+
+
+def _resampled(
+    blocks: Sequence[tuple[Confusion, BoundaryCounts]], pixel_area_m2: float, seed: int
+) -> list[dict[str, dict[str, float]]]:
+    if not blocks:
         return []
-    rng = np.random.default_rng(seed)
-    counts = np.stack([b.counts_KK for b in blocks])
-    legend = blocks[0].legend
-    draws = rng.integers(len(blocks), size=(BOOTSTRAP, len(blocks)))
-    return [Confusion(legend=legend, counts_KK=counts[draw].sum(axis=0)).summary() for draw in draws]
+    legend = blocks[0][0].legend
+    counts = np.stack([c.counts_KK for c, _ in blocks])
+    bands = np.stack([b.counts_U2 for _, b in blocks])
+    return [
+        scores_of(
+            Confusion(legend=legend, counts_KK=counts[draw].sum(axis=0)),
+            BoundaryCounts(legend=legend, counts_U2=bands[draw].sum(axis=0)),
+            pixel_area_m2,
+        )
+        for draw in draws(len(blocks), seed)
+    ]
 
 
-def _interval(value: float, samples: list[float]) -> Interval:
-    good = [s for s in samples if not np.isnan(s)]
-    if len(good) < BOOTSTRAP // 2:
-        return Interval(value=value, low=float("nan"), high=float("nan"))
-    low, high = np.percentile(good, [2.5, 97.5])
-    return Interval(value=value, low=float(low), high=float(high))
-
-
-def to_json(found: Evaluation) -> dict[str, Any]:
+def to_json(found: Evaluation, objects: Objects | None = None) -> dict[str, Any]:
     """Plain values; NaN becomes null, which JSON can hold."""
-
-    def plain(value: float) -> float | None:
-        return None if np.isnan(value) else round(value, 5)
-
-    def spread(score: Interval) -> dict[str, float | None]:
-        return {"value": plain(score.value), "low": plain(score.low), "high": plain(score.high)}
-
-    legend, area = found.total.legend, found.pixel_area_m2
-    tp, fp, fn, _ = found.total.binary(legend.sealed_ids)
-    sheets = {name: counts.scores(legend.sealed_ids) for name, counts in found.by_sheet.items()}
+    legend, area, total = found.total.counts.legend, found.pixel_area_m2, found.total
+    tp, fp, fn, _ = total.counts.binary(legend.sealed_ids)
     return {
+        "schema": SCHEMA,
         "legend": legend.name,
-        "pixels": found.total.pixels,
-        "blocks": found.blocks,
-        "accuracy": plain(found.accuracy),
-        "scores": {key: {name: spread(i) for name, i in row.items()} for key, row in found.scores.items()},
-        "sealed_m2": {"truth": round((tp + fn) * area, 1), "predicted": round((tp + fp) * area, 1)},
-        "by_sheet": {name: {key: plain(v) for key, v in row.items()} for name, row in sheets.items()},
+        "pixels": total.counts.pixels,
+        "judged_m2": round(total.counts.pixels * area, 1),
+        "blocks": total.blocks,
+        "resamples": RESAMPLES,
+        "seed": found.seed,
+        "accuracy": plain(total.counts.accuracy),
+        "scores": {key: spreads(row) for key, row in total.scores.items()},
+        "sealed_m2": {
+            "truth": round((tp + fn) * area, 1),
+            "predicted": round((tp + fp) * area, 1),
+            "both": round(tp * area, 1),
+        },
+        "by_sheet": {name: _sheet(part, area) for name, part in found.by_sheet.items()},
+        "by_class": {
+            c.key: {
+                "m2": round(n * area, 1),
+                "called_sealed_m2": round(s * area, 1),
+                "share": plain(s / n if n else np.nan),
+            }
+            for c, (n, s) in zip(found.calls.legend.classes, found.calls.counts_K2.tolist(), strict=True)
+        },
+        "objects": None if objects is None else _objects(objects, area),
         "confusion": {
             "classes": [c.key for c in legend.classes],
-            "truth_by_prediction": found.total.counts_KK.tolist(),
+            "truth_by_prediction": total.counts.counts_KK.tolist(),
         },
+    }  # fmt: skip
+
+
+def plain(value: float, digits: int = 5) -> float | None:
+    """A number as JSON can hold it."""
+    return round(float(value), digits) if np.isfinite(value) else None
+
+
+def spreads(row: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
+    """Scores by name as {value, low, high}."""
+    return {name: {"value": plain(i.value), "low": plain(i.low), "high": plain(i.high)} for name, i in row.items()}
+
+
+def _sheet(part: Part, area: float) -> dict[str, Any]:
+    """The sealed scores of a sheet: numbers by name, their intervals apart."""
+    sealed = part.scores["sealed"]
+    tp, fp, fn, _ = part.counts.binary(part.counts.legend.sealed_ids)
+    return {
+        **{name: plain(i.value) for name, i in sealed.items()},
+        "intervals": {name: [plain(i.low), plain(i.high)] for name, i in sealed.items()},
+        "truth_m2": round((tp + fn) * area, 1),
+        "predicted_m2": round((tp + fp) * area, 1),
+        "judged_m2": round(part.counts.pixels * area, 1),
+        "blocks": part.blocks,
+    }
+
+
+def _objects(objects: Objects, area: float) -> dict[str, Any]:
+    kinds = {kind: {s: _size(counts, i, area) for i, s in enumerate(SIZES)} for kind, counts in objects.kinds.items()}
+    false = {
+        size: {"number": int(objects.false.number_S[i]), "m2": round(int(objects.false.area_S[i]) * area, 1)}
+        for i, size in enumerate(SIZES)
+    }
+    return {"truth": kinds, "false_sealed": false}
+
+
+def _size(counts: SizeCounts, i: int, area: float) -> dict[str, Any]:
+    number, pixels = int(counts.number_S[i]), int(counts.area_S[i])
+    return {
+        "number": number,
+        "found": int(counts.found_S[i]),
+        "recall_number": plain(counts.found_S[i] / number if number else np.nan),
+        "m2": round(pixels * area, 1),
+        "recall_m2": plain(counts.hit_S[i] / pixels if pixels else np.nan),
     }

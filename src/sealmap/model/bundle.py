@@ -62,6 +62,21 @@ def save_bundle(path: Path, card: ModelCard, network: nn.Module, *, overwrite: b
     return signed
 
 
+def save_card(path: Path, bundle: ModelBundle, *, overwrite: bool) -> None:
+    """Write a bundle whose card was changed; the weights stay as they are, bit for bit, and so does their hash.
+
+    BundleError where the card speaks of other weights: those of a changed network are written by ``save_bundle``.
+    """
+    found = weights_digest(bundle.weights)
+    if found != bundle.card.weights_sha256:
+        raise BundleError(
+            f"the card speaks of weights {bundle.card.weights_sha256[:12] or 'unknown'}, these are {found[:12]}",
+            remedy="write a changed network with save_bundle",
+        )
+    with staged(path, overwrite=overwrite) as scratch:
+        save_file(bundle.weights, scratch, metadata={KEY: bundle.card.to_json()})
+
+
 def load_bundle(path: Path) -> ModelBundle:
     """Read a bundle and check its hash; BundleError where it is damaged."""
     card = read_card(path)

@@ -42,6 +42,8 @@ class ModelCard:
     gsd_range_m: ground sampling distances of sheets that it was trained for; others are refused.
     patch, halo: pixels at ``gsd_m``; side of a training patch, and border of a window not to be kept.
     temperature divides the logits, threshold is on the calibrated probability of 'sealed' (0..1).
+    calibration: how these two were found: aim, split, pixels, scores before and after, the curve of scores by
+    threshold. Empty where they were not fitted, as in bundles of versions before this entry.
     """
 
     architecture: str
@@ -58,6 +60,7 @@ class ModelCard:
     threshold: float = 0.5
     statistics: Mapping[str, BandStatistics] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class ModelCard:
                 band: {"mean": s.mean, "std": s.std, "histogram": s.histogram} for band, s in self.statistics.items()
             },
             "training": dict(self.training),
+            "calibration": dict(self.calibration),
             "weights_sha256": self.weights_sha256,
         }
         return json.dumps(plain, indent=1, ensure_ascii=False)
@@ -125,6 +129,7 @@ class ModelCard:
                     for band, s in d["statistics"].items()
                 },
                 training=d["training"],
+                calibration=dict(d.get("calibration", {})),
                 weights_sha256=d["weights_sha256"],
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -48,6 +48,7 @@ def _bundle(path: Path) -> dict[str, Any]:
     card["statistics"] = {
         band: {"mean": round(s["mean"], 4), "std": round(s["std"], 4)} for band, s in card["statistics"].items()
     }
+    card["calibration"] = {key: value for key, value in card["calibration"].items() if key != "curve"}
     card["legend"] = f"{card['legend']['name']}: " + ", ".join(c["key"] for c in card["legend"]["classes"])
     return {"kind": "model bundle", "bytes": path.stat().st_size, **card}
 

@@ -1,30 +1,21 @@
-"""Chips → model → scores."""
+"""Chips → model."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sealmap.core.errors import DatasetError
-from sealmap.core.legend import IGNORE, SEALED, Legend
 from sealmap.dataset.chipset import ChipSet
-from sealmap.delivery.evaluation_page import EvaluationPage, PanelPicture, write_evaluation_page
-from sealmap.evaluation.pictures import choose, panel
-from sealmap.evaluation.scores import Evaluation, evaluate_windows, score_chips, to_json
-from sealmap.files.atomic import refuse_existing, staged_folder
+from sealmap.dataset.split import SPLITS
+from sealmap.delivery.calibration_figures import write_calibration_figure
+from sealmap.evaluation.calibration import check_aim
+from sealmap.files.atomic import refuse_existing
 from sealmap.files.provenance import now, versions
-from sealmap.model.bundle import load_bundle, save_bundle
+from sealmap.model.bundle import ModelBundle, save_bundle
 from sealmap.model.card import BandStatistics, ModelCard
-from sealmap.model.engines import TorchEngine
-from sealmap.pipeline import Progress, shipped_bundle, silent
-from sealmap.prediction.mosaic import classify
-from sealmap.prediction.single import predict_array
+from sealmap.pipeline.calibrate import calibrate_on
 from sealmap.training.batches import Source
 from sealmap.training.curve import draw_curve
 from sealmap.training.loop import Progress as TrainingProgress
@@ -35,15 +26,30 @@ from sealmap.training.recipes import Recipe
 _GSD_RANGE = (0.4, 2.5)
 """A bundle takes sheets from this to this many times its own ground sampling distance, by resampling."""
 
-_PANELS = 24
-
 _LEAST_SHARE = 0.005
 """Training chips need this share of sealed and of unsealed pixels each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrainJob:
+    """All of a ``train``. aim: what the threshold is chosen for on the val chips, see ``evaluation.calibration``."""
+
+    chips: Sequence[Path]
+    recipe: Recipe
+    out: Path
+    aim: str = "iou"
+    resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoint, metrics and pictures go."""
+        return self.out.with_name(f"{self.out.stem}_training")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainedModel:
-    """A bundle that was written, and the folder with checkpoint, metrics and curve."""
+    """A bundle that was written, and the folder with checkpoint, metrics, curve and calibration."""
 
     bundle: Path
     card: ModelCard
@@ -52,38 +58,46 @@ class TrainedModel:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def train(
-    chip_folders: Sequence[Path],
-    recipe: Recipe,
-    out: Path,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    progress: Callable[[TrainingProgress], None] = lambda _: None,
-) -> TrainedModel:
-    """Train on the train chips, keep what is best on the val chips, write a bundle."""
-    refuse_existing(out, overwrite=overwrite)
-    sets = [ChipSet.open(folder) for folder in chip_folders]
+def train(job: TrainJob, *, progress: Callable[[TrainingProgress], None] = lambda _: None) -> TrainedModel:
+    """Train on the train chips, keep what is best on the val chips, calibrate it on these, write a bundle."""
+    check_aim(job.aim)
+    refuse_existing(job.out, overwrite=job.overwrite)
+    sets = [ChipSet.open(folder) for folder in job.chips]
     _alike(sets)
     _two_sided(sets)
-    first = sets[0]
-    recipe = _fitted(recipe, first)
-    folder = out.with_name(f"{out.stem}_training")
-    if folder.exists() and not resume and not overwrite:
-        refuse_existing(folder, overwrite=False)
+    recipe = _fitted(job.recipe, sets[0])
+    if job.folder.exists() and not job.resume:
+        refuse_existing(job.folder, overwrite=job.overwrite)
+    held_out = [s.select("val") for s in sets]
     result = train_network(
         recipe,
-        [Source(chips=train, odds=train.draw_odds()) for train in (s.select("train") for s in sets)],
-        [Source(chips=s.select("val")) for s in sets],
-        folder,
-        resume=resume,
+        [
+            Source(chips=train, odds=train.draw_odds(), sheets=tuple(c.sheet for c in train.chips))
+            for train in (s.select("train") for s in sets)
+        ],
+        [Source(chips=val) for val in held_out],
+        job.folder,
+        resume=job.resume,
         report=progress,
     )
-    card = save_bundle(out, _card(recipe, first, result), result.network, overwrite=overwrite)
-    draw_curve(folder / "curve.png", result.history)
+    bundle = ModelBundle(card=_card(recipe, sets[0], result), weights=result.network.state_dict())
+    card = save_bundle(job.out, _calibrated(bundle, held_out, job), result.network, overwrite=job.overwrite)
+    draw_curve(job.folder / "curve.png", result.history)
     return TrainedModel(
-        bundle=out, card=card, folder=folder, iou_sealed=result.iou_sealed, history=result.history
+        bundle=job.out, card=card, folder=job.folder, iou_sealed=result.iou_sealed, history=result.history
     )  # fmt: skip
+
+
+def _calibrated(bundle: ModelBundle, held_out: Sequence[ChipSet], job: TrainJob) -> ModelCard:
+    """The card with temperature and threshold; hours of training are not thrown away where they cannot be fitted."""
+    origin = {"split": "val", "labels": ", ".join(dict.fromkeys(s.rules for s in held_out))}
+    try:
+        found = calibrate_on(bundle, held_out, aim=job.aim, origin=origin)
+    except DatasetError as error:
+        told = f"temperature and threshold were not fitted: {error}"
+        return replace(bundle.card, calibration={"aim": job.aim, **origin, "warnings": [told]})
+    write_calibration_figure(job.folder / "calibration.png", found.figure, overwrite=True)
+    return found.card
 
 
 def _alike(sets: Sequence[ChipSet]) -> None:
@@ -148,78 +162,9 @@ def _card(recipe: Recipe, chips: ChipSet, result: Trained) -> ModelCard:
             "seconds": round(result.seconds, 1),
             "labels": chips.rules,
             "chips": chips.split_counts(),
+            "sheets": {split: sorted({c.sheet for c in chips.chips if c.split == split}) for split in SPLITS},
             "iou_sealed_validation": round(result.iou_sealed, 4),
             "finished": now(),
             "versions": versions(),
         },
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _OneLegend:
-    """Chips seen as sealed or not: where the legends of chips and model differ, this is what both can say."""
-
-    inner: ChipSet
-    legend: Legend = SEALED
-
-    @property
-    def chips(self) -> Sequence[Any]:
-        return self.inner.chips
-
-    def __len__(self) -> int:
-        return len(self.inner)
-
-    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        pixels, label = self.inner.read(index)
-        return pixels, _binary(label, self.inner.legend)
-
-
-def _binary(class_HW: NDArray[np.uint8], legend: Legend) -> NDArray[np.uint8]:
-    out = legend.sealed_HW(class_HW).astype(np.uint8)
-    out[class_HW == IGNORE] = IGNORE
-    return out
-
-
-def evaluate(
-    model: Path | None,
-    chips_folder: Path,
-    split: str,
-    out: Path,
-    *,
-    overwrite: bool = False,
-    progress: Progress = silent,
-) -> Evaluation:
-    """Score a bundle on a split of chips; leaves ``scores.json`` and ``evaluation.html`` in ``out``."""
-    refuse_existing(out, overwrite=overwrite)
-    path = model or shipped_bundle()
-    chips = ChipSet.open(chips_folder).select(split)
-    engine = TorchEngine(load_bundle(path))
-    card = engine.card
-    card.check_raster(chips_folder.name, chips.bands, chips.gsd_m)
-    order = [chips.bands.index(b) for b in card.bands]
-    same = card.legend == chips.legend
-
-    def to_classes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        probs = predict_array(pixels[order], chips.gsd_m, engine, chips.pixel_scale)
-        classes = classify(probs, card.legend, card.threshold)
-        return classes if same else _binary(classes, card.legend)
-
-    windows = score_chips(chips if same else _OneLegend(inner=chips), to_classes, report=progress)
-    found = evaluate_windows(windows, pixel_area_m2=chips.gsd_m**2)
-    facts = {
-        "model": f"{path.name} ({card.architecture}, {card.encoder}, weights {card.weights_sha256[:12]})",
-        "chips": f"{chips_folder.name}, split {split}: {len(chips)} chips, labels from {chips.rules}",
-        "threshold": f"{card.threshold:g}",
-        "ground sampling distance": f"{chips.gsd_m:g} m (model {card.gsd_m:g} m)",
-        "date": now(),
-    }
-    panels = [
-        PanelPicture(title=f"{w.name}: accuracy {w.counts.accuracy:.3f}", image_HWC=panel(w, chips.pixel_scale))
-        for w in choose(windows, _PANELS)
-    ]
-    with staged_folder(out, overwrite=overwrite) as folder:
-        scores = {"facts": facts, **to_json(found)}
-        (folder / "scores.json").write_text(json.dumps(scores, indent=1, ensure_ascii=False), encoding="utf-8")
-        page = EvaluationPage(scores=scores, legend=windows[0].counts.legend, facts=facts, panels=panels)
-        write_evaluation_page(folder / "evaluation.html", page, overwrite=False)
-    return found

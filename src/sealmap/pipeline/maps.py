@@ -30,11 +30,16 @@ from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.prediction.mosaic import MapFiles, open_maps
 from sealmap.prediction.predict import Predicted, plan_prediction
 from sealmap.prediction.predict import predict as predict_mosaic
+from sealmap.prediction.radiometry import MatchedOrthophoto, distances, match_to
+from sealmap.prediction.sample import sample_flight
 from sealmap.settings import Job
 from sealmap.sources.cadastre import read_parcels
-from sealmap.sources.orthophoto import expand, open_mosaic
+from sealmap.sources.orthophoto import Mosaic, expand, open_mosaic
 from sealmap.vectorization.clean import CleanSpec
 from sealmap.vectorization.vectorize import Vectorized, VectorizeSpec, vectorize_raster
+
+_MATCH_WINDOWS = 64
+"""Windows of a flight that its histogram is taken from."""
 
 PROBABILITY, CLASSES, RECORD = "probability.tif", "classes.tif", "run.json"
 DELIVERED = ("sealmap.gpkg", "sealmap.qgz", "report.html", "preview.png", "parcels.csv")
@@ -54,12 +59,27 @@ class Mapped:
     record: RunRecord
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Serving:
+    """How a model is run. device: auto, cpu or cuda.
+
+    match: give the flight the brightness of the training data, band by band (``prediction.radiometry``), before the
+    network sees it. For flights of another camera or season; it is written into the record.
+    """
+
+    device: str = "auto"
+    match: bool = False
+
+
+AS_IT_IS = Serving()
+
+
 def predict(
     orthos: Sequence[Path],
     out: Path,
     *,
     model: Path | None = None,
-    device: str = "auto",
+    serving: Serving = AS_IT_IS,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Mapped:
@@ -72,20 +92,21 @@ def predict(
     finals = out / PROBABILITY, out / CLASSES
     refuse_existing(*finals, out / RECORD, overwrite=overwrite)
     path = model or shipped_bundle()
-    engine = TorchEngine(load_bundle(path), device)
+    engine = TorchEngine(load_bundle(path), serving.device)
     card = engine.card
     with open_mosaic(orthos) as mosaic:
-        plan = plan_prediction(mosaic, engine)
+        seen, matching = _matched(mosaic, card) if serving.match else (mosaic, {})
+        plan = plan_prediction(seen, engine)
         tags = {"SEALMAP_MODEL": card.weights_sha256, "SEALMAP_THRESHOLD": f"{card.threshold:g}"}
         files = MapFiles(probability=finals[0], classes=finals[1], tags=tags, overwrite=overwrite)
         with open_maps(files, mosaic.grid, card.legend, card.threshold) as writer:
-            done = predict_mosaic(mosaic, engine, plan, writer, report=progress)
+            done = predict_mosaic(seen, engine, plan, writer, report=progress)
         sheets = _footprints(mosaic)
         record = make_record(
             "predict",
             started,
             [s.path for s in mosaic.sheets],
-            {"gsd_m": mosaic.grid.gsd_m, "step_px": plan.tiling.step, "halo_px": plan.tiling.halo},
+            {"gsd_m": mosaic.grid.gsd_m, "step_px": plan.tiling.step, "halo_px": plan.tiling.halo, **matching},
             model=_model_facts(path, card),
             seconds={"predict": round(done.seconds, 2)},
         )
@@ -97,6 +118,20 @@ def predict(
     )  # fmt: skip
 
 
+def _matched(mosaic: Mosaic, card: ModelCard) -> tuple[MatchedOrthophoto, dict[str, Any]]:
+    """The mosaic in the brightness of the training data, and what the record says of it."""
+    card.check_raster(mosaic.sheets[0].name, mosaic.bands, mosaic.grid.gsd_m)
+    sample = sample_flight(mosaic, card, count=_MATCH_WINDOWS, seed=1)
+    matching = match_to(card, sample.histogram_CB, sample.pixel_scale)
+    told = {
+        "match": "histogram",
+        "match_windows": _MATCH_WINDOWS,
+        "match_left_out": list(matching.unmatched),
+        "distance_before": dict(distances(card, sample.histogram_CB)),
+    }
+    return MatchedOrthophoto(mosaic, matching), told
+
+
 def _model_facts(path: Path, card: ModelCard) -> dict[str, Any]:
     return {
         "name": path.name,
@@ -105,7 +140,9 @@ def _model_facts(path: Path, card: ModelCard) -> dict[str, Any]:
         "legend": card.legend.name,
         "bands": list(card.bands),
         "gsd_m": card.gsd_m,
+        "temperature": card.temperature,
         "threshold": card.threshold,
+        "calibration": {key: value for key, value in card.calibration.items() if key != "curve"},
         "training": dict(card.training),
     }
 
@@ -210,7 +247,8 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
     orthos = expand([job.path(p) for p in job.input.orthophotos])
     given, parcel_files = _parcels_of(job, orthos)
     bundle = job.path(job.model.bundle) if job.model.bundle else None
-    mapped = predict(orthos, folder, model=bundle, device=job.model.device, overwrite=overwrite, progress=progress)
+    serving = Serving(device=job.model.device, match=job.model.match)
+    mapped = predict(orthos, folder, model=bundle, serving=serving, overwrite=overwrite, progress=progress)
     o = job.outline
     clean = CleanSpec(open_m=o.open_m, close_m=o.close_m, min_area_m2=o.min_area_m2, min_hole_m2=o.min_hole_m2)
     spec = VectorizeSpec(clean=clean, simplify_m=o.simplify_m)

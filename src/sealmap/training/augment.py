@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealmap.core.legend import IGNORE
+from sealmap.training.domain import another_flight
 
 
 class Augment:
     """Turns a patch into another that the same ground could have given on another flight.
 
-    strength 0..1 scales the radiometric part (another season, sun, camera, compression, sharpness).
+    strength 0..1 scales the radiometric part (another season, sun, camera, compression, sharpness). domain 0..1 is
+    the share of samples that get the look of another flight instead (``domain.another_flight``).
     """
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: float, domain: float = 0.0) -> None:
         self._geometry = A.Compose(
             [
                 A.SquareSymmetry(p=1.0),
@@ -30,6 +32,7 @@ class Augment:
             ]
         )  # fmt: skip
         self._radiometry = _radiometry(strength) if strength > 0 else None
+        self._domain = domain
 
     def __call__(
         self, pixels_HWC: NDArray[np.uint8], label_HW: NDArray[np.uint8], seed: int
@@ -38,7 +41,9 @@ class Augment:
         self._geometry.set_random_seed(seed)
         out = self._geometry(image=pixels_HWC, mask=label_HW)
         image, label = out["image"], out["mask"]
-        if self._radiometry is not None:
+        if self._domain and np.random.default_rng((seed, 1)).random() < self._domain:
+            image = another_flight(image, np.random.default_rng((seed, 2)))
+        elif self._radiometry is not None:
             self._radiometry.set_random_seed(seed)
             colors = self._radiometry(image=np.ascontiguousarray(image[:, :, :3]))["image"]
             more = _gain(image[:, :, 3:], np.random.default_rng(seed))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sealmap.core.errors import TrainingError
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.training.augment import Augment
+from sealmap.training.interrupt import leave_interrupts_to_parent
 from sealmap.training.recipes import Recipe
+from sealmap.training.resample import resized
 
 
 class Chips(Protocol):
@@ -51,14 +55,18 @@ class Chips(Protocol):
 class Source:
     """Chips and how often they are drawn, relative to the other sources.
 
-    odds: how often each chip is drawn, relative to the others of this source; None for all alike.
+    odds: how often each chip is drawn, relative to the others of this source; None for all alike. sheets: the
+    name of the sheet of each chip, for recipes that balance sheets.
     """
 
     chips: Chips
     weight: float = 1.0
     odds: tuple[float, ...] | None = None
+    sheets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.sheets is not None and len(self.sheets) != len(self.chips):
+            raise ValueError(f"{len(self.sheets)} names of sheets for {len(self.chips)} chips")
         if self.odds is not None and (len(self.odds) != len(self.chips) or not sum(self.odds) > 0):
             raise ValueError(f"{len(self.odds)} odds for {len(self.chips)} chips, or all of them 0")
 
@@ -70,16 +78,34 @@ class Source:
         return min(int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right")), len(self.chips) - 1)
 
 
+def balanced(source: Source) -> Source:
+    """The same source, a sheet of many chips drawn no more often than one of few.
+
+    A chip's odds are divided by the number of its sheet's chips: sheets count alike where their chips do, and odds
+    that say how little chips without sealed ground matter go on saying so. TrainingError where no sheets are named.
+    """
+    if source.sheets is None:
+        raise TrainingError("these chips do not say of which sheets they are", remedy="--set balance=chips")
+    count = Counter(source.sheets)
+    odds = source.odds or (1.0,) * len(source.sheets)
+    return replace(source, odds=tuple(o / count[name] for o, name in zip(odds, source.sheets, strict=True)))
+
+
 class SampleStream(Dataset[tuple[Tensor, Tensor]]):
-    """Samples ``first``, ``first`` + 1 … of a run: image float32 (C, P, P) on 0..1, label int64 (P, P)."""
+    """Samples ``first``, ``first`` + 1 … of a run: image float32 (C, P, P) on 0..1, label int64 (P, P).
+
+    Step s learns from the samples s·batch … s·batch + batch − 1, whoever makes them. So R processes (torchrun)
+    would share a step by rank: rank r takes the numbers n of it with n mod R = r, and gradients are averaged. The
+    loop does not do so yet; nothing here would have to change but which numbers are asked for.
+    """
 
     def __init__(self, sources: Sequence[Source], recipe: Recipe, gsd_m: float, first: int = 0) -> None:
-        self._sources = tuple(sources)
+        self._sources = tuple(balanced(s) if recipe.balance == "sheets" else s for s in sources)
         self._recipe = recipe
         self._gsd_m = gsd_m
         self._first = first
         self._shares = np.array([s.weight for s in sources]) / sum(s.weight for s in sources)
-        self._augment = Augment(recipe.augment)
+        self._augment = Augment(recipe.augment, recipe.domain)
 
     def __len__(self) -> int:
         return self._recipe.steps * self._recipe.batch - self._first
@@ -130,9 +156,8 @@ def crop(
     if side == patch:
         return np.ascontiguousarray(image), np.ascontiguousarray(label)
     how = cv2.INTER_AREA if side > patch else cv2.INTER_CUBIC
-    size = (patch, patch)
-    image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
-    return image, cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[return-value]
+    small = cv2.resize(label, (patch, patch), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized(image, (patch, patch), how), np.asarray(small, np.uint8)
 
 
 def batches(
@@ -147,4 +172,8 @@ def batches(
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
         persistent_workers=recipe.workers > 0,
+        worker_init_fn=leave_interrupts_to_parent,
+        # its own, or starting a loader would draw from the generator that dropout draws from, and a run that
+        # resumes starts one loader more than a run that does not
+        generator=torch.Generator(),
     )

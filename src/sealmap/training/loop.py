@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,30 @@ from sealmap.files.atomic import staged
 from sealmap.model.losses import combined
 from sealmap.model.network import build_network, load_encoder_weights
 from sealmap.training.batches import Source, batches
+from sealmap.training.interrupt import Interrupt
 from sealmap.training.recipes import Recipe
 from sealmap.training.validate import validate
 
 CHECKPOINT = "checkpoint.pt"
 COLUMNS = ("step", "loss", "val_loss", "iou_sealed", "lr", "seconds")
 
+_PLAIN = ("step", "best", "stale", "seconds", "history", "losses", "encoder_source")
+"""Fields of the state that a checkpoint holds as they are."""
+
+_FREE = {"workers", "checkpoint_minutes"}
+"""What may differ when a run goes on: nothing learned depends on it."""
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """Where a run stands; given to ``report`` after every step."""
+    """Where a run stands; given to ``report`` after every step. loss: of this step."""
 
     step: int
     steps: int
     iou_sealed: float
+    loss: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,28 +60,32 @@ class Trained:
 
 @dataclass(kw_only=True, slots=True)
 class _State:
-    """What a checkpoint holds."""
+    """What a checkpoint holds. losses: of the steps since the last validation."""
 
     net: nn.Module
     ema: nn.Module
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    encoder_source: str
     step: int = 0
     best: float = -1.0
     stale: int = 0
     seconds: float = 0.0
-    history: list[dict[str, float]]
-    best_weights: dict[str, Tensor]
-    encoder_source: str
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def save(self, path: Path, recipe: Recipe) -> None:
         plain: dict[str, Any] = {
-            "recipe": asdict(recipe) | {"mean": list(recipe.mean), "std": list(recipe.std)},
+            "recipe": _as_plain(recipe),
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "best_weights": self.best_weights,
             "rng": torch.get_rng_state(),
-            **{k: getattr(self, k) for k in ("step", "best", "stale", "seconds", "history", "encoder_source")},
+            "cuda_rng": torch.cuda.get_rng_state_all(),
+            **{key: getattr(self, key) for key in _PLAIN},
         }
         with staged(path, overwrite=True) as scratch:
             torch.save(plain, scratch)
@@ -80,9 +94,8 @@ class _State:
         if not path.exists():
             raise TrainingError(f"{path} does not exist", remedy="leave --resume out")
         plain = torch.load(path, map_location="cpu", weights_only=True)
-        old = plain["recipe"]
-        new = asdict(recipe) | {"mean": list(recipe.mean), "std": list(recipe.std)}
-        changed = [k for k in new if old.get(k) != new[k] and k != "workers"]
+        old, new = plain["recipe"], _as_plain(recipe)
+        changed = [k for k in new if old.get(k) != new[k] and k not in _FREE]
         if changed:
             told = ", ".join(f"{k}: {old.get(k)} → {new[k]}" for k in changed)
             raise TrainingError(
@@ -92,10 +105,16 @@ class _State:
         self.net.load_state_dict(plain["net"])
         self.ema.load_state_dict(plain["ema"])
         self.optimiser.load_state_dict(plain["optimiser"])
+        self.scaler.load_state_dict(plain["scaler"])
         self.best_weights = plain["best_weights"]
-        torch.set_rng_state(plain["rng"])
-        for key in ("step", "best", "stale", "seconds", "history", "encoder_source"):
+        for key in _PLAIN:
             setattr(self, key, plain[key])
+        torch.set_rng_state(plain["rng"])
+        if len(plain["cuda_rng"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(plain["cuda_rng"])
+
+    def finished(self, recipe: Recipe) -> bool:
+        return self.step >= recipe.steps or 0 < recipe.patience <= self.stale
 
 
 def train(
@@ -109,63 +128,73 @@ def train(
 ) -> Trained:
     """Train a network on ``sources``; keep the averaged weights that are best on ``held_out``.
 
-    folder receives ``checkpoint.pt``, ``metrics.csv`` and TensorBoard logs. Raises TrainingError on a loss that is
-    not finite (with the batch written to ``nan_batch.npz``) and on an interrupt.
+    folder receives ``checkpoint.pt``, ``metrics.csv`` and TensorBoard logs. Checkpoints are written whole, at every
+    validation, every ``checkpoint_minutes``, and at Ctrl-C or SIGTERM. With ``resume`` a run goes on from the last
+    one and ends with the same weights, bit for bit on one kind of CPU, as if it had never stopped.
+
+    Raises TrainingError at an interrupt, and on a loss or gradient that is not finite, with the batch written to
+    ``nan_batch.npz``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _tidy(folder, resume=resume)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     gsd_m = recipe.gsd_m or sources[0].chips.gsd_m
     state = _start(recipe, sources[0].chips.legend, len(sources[0].chips.bands), device)
     if resume:
         state.load(folder / CHECKPOINT, recipe)
     mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (recipe.mean, recipe.std))
-    losses: list[float] = []
-    started = time.perf_counter() - state.seconds
-    with SummaryWriter(str(folder / "tensorboard"), purge_step=state.step) as log:
-        try:
-            for images, labels in batches(sources, recipe, gsd_m, state.step):
-                x = ((images.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
-                losses.append(_step(state, recipe, x, labels.to(device)))
-                _refuse_nan(losses[-1], state.step, recipe, (images, labels), folder)
-                log.add_scalar("loss", losses[-1], state.step)
-                if state.step % recipe.validate_every == 0 or state.step == recipe.steps:
-                    _validate(state, recipe, held_out, gsd_m, sum(losses) / len(losses))
-                    losses.clear()
-                    state.history[-1]["seconds"] = state.seconds = time.perf_counter() - started
-                    log.add_scalar("iou_sealed", state.history[-1]["iou_sealed"], state.step)
-                    state.save(folder / CHECKPOINT, recipe)
-                    _write_history(folder / "metrics.csv", state.history)
-                report(Progress(step=state.step, steps=recipe.steps, iou_sealed=state.best))
-                if recipe.patience and state.stale >= recipe.patience:
-                    break
-        except KeyboardInterrupt:
-            raise TrainingError(
-                f"interrupted at step {state.step}", remedy="go on from the last checkpoint with --resume"
-            ) from None
+    first_step = recipe.steps if state.finished(recipe) else state.step
+    started, saved = time.perf_counter() - state.seconds, state.seconds
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=state.step) as log, Interrupt() as interrupt:
+        for images, labels in batches(sources, recipe, gsd_m, first_step):
+            x = ((images.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
+            loss, norm = _step(state, recipe, x, labels.to(device))
+            _refuse_nan(loss, norm, state.step, recipe, (images, labels), folder)
+            state.losses.append(loss)
+            state.seconds = time.perf_counter() - started
+            log.add_scalar("loss", loss, state.step)
+            validated = state.step % recipe.validate_every == 0 or state.step == recipe.steps
+            if validated:
+                _validate(state, recipe, held_out, gsd_m)
+                state.history[-1]["seconds"] = state.seconds = time.perf_counter() - started
+                log.add_scalar("iou_sealed", state.history[-1]["iou_sealed"], state.step)
+                _write_history(folder / "metrics.csv", state.history)
+            stop = interrupt.asked
+            if validated or stop or state.seconds - saved >= 60 * recipe.checkpoint_minutes:
+                state.save(folder / CHECKPOINT, recipe)
+                saved = state.seconds
+            report(Progress(step=state.step, steps=recipe.steps, iou_sealed=state.best, loss=loss))
+            if state.finished(recipe):
+                break
+            if stop:
+                raise TrainingError(f"interrupted; step {state.step} is saved", remedy="go on with --resume")
     state.ema.load_state_dict(state.best_weights)
     return Trained(
         network=state.ema,
         iou_sealed=state.best,
         history=state.history,
         encoder_source=state.encoder_source,
-        seconds=time.perf_counter() - started,
+        seconds=state.seconds,
     )
 
 
-def _refuse_nan(loss: float, step: int, recipe: Recipe, batch: tuple[Tensor, Tensor], folder: Path) -> None:
-    """Stop on a loss that is not finite, and leave the batch to look at."""
-    if math.isfinite(loss):
-        return
-    np.savez(folder / "nan_batch.npz", images=batch[0].numpy(), labels=batch[1].numpy())
-    raise TrainingError(
-        f"the loss is {loss} at step {step}",
-        remedy=f"look at {folder / 'nan_batch.npz'}; lower it with --set lr={recipe.lr / 3:g}",
-    )
+def _tidy(folder: Path, *, resume: bool) -> None:
+    """Remove what a killed run left half-written, and the checkpoint of another run where a new one begins."""
+    name = Path(CHECKPOINT)
+    for left in folder.glob(f".{name.stem}.*{name.suffix}"):
+        left.unlink()
+    if not resume:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _start(recipe: Recipe, legend: Legend, bands: int, device: torch.device) -> _State:
     if not len(recipe.mean) == len(recipe.std) == bands:
         raise TrainingError(f"the recipe has {len(recipe.mean)} means, the chips {bands} bands", remedy="--set mean=…")
+    if recipe.class_weights and len(recipe.class_weights) != len(legend):
+        raise TrainingError(
+            f"the recipe has {len(recipe.class_weights)} class weights, the legend {len(legend)} classes",
+            remedy=f"--set class_weights=… for {', '.join(c.key for c in legend.classes)}",
+        )
     torch.manual_seed(recipe.seed)
     kind = recipe.architecture, recipe.encoder
     net = build_network(*kind, bands=bands, classes=len(legend))
@@ -181,25 +210,42 @@ def _start(recipe: Recipe, legend: Legend, bands: int, device: torch.device) -> 
         lr=recipe.lr,
         weight_decay=recipe.weight_decay,
     )
-    return _State(
-        net=net, ema=ema.eval(), optimiser=optimiser, history=[], best_weights={}, encoder_source=source
-    )  # fmt: skip
+    # Gradients of fp16 are scaled up before they vanish; for the other precisions the scaler does nothing.
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+    return _State(net=net, ema=ema.eval(), optimiser=optimiser, scaler=scaler, encoder_source=source)
 
 
-def _step(state: _State, recipe: Recipe, x: Tensor, labels: Tensor) -> float:
+def _step(state: _State, recipe: Recipe, x: Tensor, labels: Tensor) -> tuple[float, float]:
+    """One step; returns its loss and the norm of its gradient."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state.step) * group["share"]
     state.net.train()
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with torch.autocast(x.device.type, dtype=_DTYPES.get(recipe.precision), enabled=recipe.precision != "fp32"):
         logits = state.net(x)
-    loss = combined(logits, labels, dice=recipe.dice, smoothing=recipe.smoothing)
+    loss = combined(logits, labels, recipe.mix)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
-    state.optimiser.step()
+    state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    state.scaler.unscale_(state.optimiser)
+    norm = nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
     state.step += 1
     _average(state.ema, state.net, min(recipe.ema, (1 + state.step) / (10 + state.step)))
-    return float(loss.detach())
+    return float(loss.detach()), float(norm)
+
+
+def _refuse_nan(
+    loss: float, norm: float, step: int, recipe: Recipe, batch: tuple[Tensor, Tensor], folder: Path
+) -> None:
+    """Stop on a loss or a gradient that is not finite, and leave the batch to look at."""
+    found, bad = ("loss", loss) if not math.isfinite(loss) else ("gradient", norm)
+    if math.isfinite(bad) or (found == "gradient" and recipe.precision == "fp16"):  # the scaler skips such a step
+        return
+    np.savez(folder / "nan_batch.npz", images=batch[0].numpy(), labels=batch[1].numpy())
+    raise TrainingError(
+        f"the {found} is {bad} at step {step}",
+        remedy=f"look at {folder / 'nan_batch.npz'}; lower it with --set lr={recipe.lr / 3:g}",
+    )
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -220,12 +266,13 @@ def _average(ema: nn.Module, net: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-def _validate(state: _State, recipe: Recipe, held_out: Sequence[Source], gsd_m: float, loss: float) -> None:
+def _validate(state: _State, recipe: Recipe, held_out: Sequence[Source], gsd_m: float) -> None:
     val_loss, iou = validate(state.ema, held_out, recipe, gsd_m)
     row = dict.fromkeys(COLUMNS, 0.0) | {
-        "step": state.step, "loss": loss, "val_loss": val_loss, "iou_sealed": iou,
+        "step": state.step, "loss": sum(state.losses) / len(state.losses), "val_loss": val_loss, "iou_sealed": iou,
         "lr": learning_rate(recipe, state.step - 1),
     }  # fmt: skip
+    state.losses.clear()
     state.history.append(row)
     state.stale += 1
     if iou > state.best or not state.best_weights:
@@ -238,3 +285,8 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(history)
+
+
+def _as_plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as torch.load gives it back without running code: no tuples."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}

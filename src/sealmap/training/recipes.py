@@ -5,21 +5,39 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sealmap.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sealmap.model.losses import Mix
+
+_CHOICES = {
+    "loss": ("ce", "focal", "gce"),
+    "precision": ("fp32", "bf16", "fp16"),
+    "balance": ("chips", "sheets"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """All settings of a training run.
 
-    patch, batch: pixels per side and patches per step. gsd_m: what the network is to see; None takes that of the
-    first chips. zoom: chips are seen at gsd_m times up to this factor finer or coarser. steps: optimiser steps.
-    lr rises linearly for ``warmup`` steps and falls by a cosine to 1 %. ema: decay of the averaged weights that
-    are validated and kept. clip: largest norm of the gradient. dice: weight of the Dice loss beside cross-entropy.
-    augment: strength of the radiometric augmentation, 0 (none) to 1. encoder_lr: learning rate of the encoder as
-    a share of lr. patience: validations without gain before stopping early, 0 never.
+    What is seen. patch, batch: pixels per side and patches per step. gsd_m: what the network is to see; None takes
+    that of the first chips. zoom: chips are seen at gsd_m times up to this factor finer or coarser. balance:
+    'chips' draws each chip of a source alike, 'sheets' each sheet. augment: strength of the radiometric
+    augmentation, 0 (none) to 1. domain: share of the samples that look as if another flight had taken them
+    (``domain.py``), 0 to 1.
+
+    What is learned. loss: per pixel, 'ce' (cross-entropy), 'focal' (exponent ``gamma``) or 'gce' (generalised
+    cross-entropy of ``q``, for labels of which some are wrong). dice, lovasz: weights of these losses beside it.
+    smoothing: label smoothing of 'ce'. class_weights: for the loss per pixel, in the legend's order; empty: alike.
+
+    How. steps: optimiser steps. lr rises linearly for ``warmup`` steps and falls by a cosine to 1 %. encoder_lr:
+    learning rate of the encoder as a share of lr. clip: largest norm of the gradient. ema: decay of the averaged
+    weights that are validated and kept. precision: of the network; losses and weights stay fp32. patience:
+    validations without gain before stopping early, 0 never. checkpoint_minutes: a checkpoint that often, besides
+    those at validations.
     """
 
     name: str
@@ -38,12 +56,20 @@ class Recipe:
     warmup: int = 50
     clip: float = 1.0
     ema: float = 0.995
+    loss: Literal["ce", "focal", "gce"] = "ce"
     dice: float = 0.5
+    lovasz: float = 0.0
     smoothing: float = 0.0
+    gamma: float = 2.0
+    q: float = 0.7
+    class_weights: tuple[float, ...] = ()
+    balance: Literal["chips", "sheets"] = "chips"
     augment: float = 1.0
+    domain: float = 0.0
     zoom: float = 1.3
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     validate_every: int = 100
+    checkpoint_minutes: float = 5.0
     patience: int = 0
     halo: int = 64
     workers: int = 1
@@ -54,10 +80,40 @@ class Recipe:
             raise SettingsError(f"patch {self.patch} must be a multiple of 32; batch, steps, validate_every at least 1")
         if not (0 <= self.ema < 1 and 0 <= self.augment <= 1 and self.zoom >= 1 and self.lr > 0):
             raise SettingsError(f"out of range: ema {self.ema}, augment {self.augment}, zoom {self.zoom}, lr {self.lr}")
-        if self.precision not in ("fp32", "bf16"):
-            raise SettingsError(f"precision is '{self.precision}'", remedy="use fp32 or bf16")
+        if not (0 <= self.domain <= 1 and self.checkpoint_minutes >= 0):
+            raise SettingsError(f"out of range: domain {self.domain}, checkpoint_minutes {self.checkpoint_minutes}")
+        for key, allowed in _CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise SettingsError(f"{key} is '{getattr(self, key)}'", remedy=f"use one of: {', '.join(allowed)}")
+        _check_losses(self)
         if self.gsd_m is not None and not self.gsd_m > 0:
             raise SettingsError(f"gsd_m {self.gsd_m} must be above 0", remedy="leave it out to take the chips' own")
+
+    @property
+    def mix(self) -> Mix:
+        """The losses."""
+        from sealmap.model.losses import Mix  # imported here: recipes are read without torch
+
+        return Mix(
+            pixel=self.loss,
+            dice=self.dice,
+            lovasz=self.lovasz,
+            smoothing=self.smoothing,
+            gamma=self.gamma,
+            q=self.q,
+            class_weights=self.class_weights,
+        )
+
+
+def _check_losses(r: Recipe) -> None:
+    if not (r.dice >= 0 and r.lovasz >= 0 and r.gamma >= 0 and 0 < r.q <= 1 and 0 <= r.smoothing < 1):
+        raise SettingsError(
+            f"out of range: dice {r.dice}, lovasz {r.lovasz}, gamma {r.gamma}, q {r.q}, smoothing {r.smoothing}"
+        )
+    if r.smoothing and r.loss != "ce":
+        raise SettingsError(f"smoothing {r.smoothing} has no meaning for loss '{r.loss}'", remedy="--set smoothing=0")
+    if not all(w > 0 for w in r.class_weights):
+        raise SettingsError(f"class_weights {r.class_weights} must be above 0", remedy="use --rules to ignore ground")
 
 
 def unet_resnet34() -> Recipe:
@@ -122,7 +178,7 @@ def _parsed(recipe: Recipe, key: str, text: str) -> object:
     old = getattr(recipe, key)
     try:
         if isinstance(old, tuple):
-            return tuple(float(part) for part in text.split(","))
+            return tuple(float(part) for part in text.split(",") if text)
         if key == "gsd_m":
             return float(text)
         return type(old)(text)

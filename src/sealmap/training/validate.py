@@ -14,6 +14,7 @@ from sealmap.core.legend import IGNORE
 from sealmap.model.losses import combined
 from sealmap.training.batches import Chips, Source, eight_bit
 from sealmap.training.recipes import Recipe
+from sealmap.training.resample import resized
 
 
 @torch.inference_mode()
@@ -36,7 +37,7 @@ def _of_one(net: nn.Module, chips: Chips, recipe: Recipe, gsd_m: float) -> tuple
         x, label = _at_gsd(chips, i, gsd_m)
         x = ((x.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
         logits = net(x)
-        losses.append(float(combined(logits, label.to(device), dice=recipe.dice, smoothing=recipe.smoothing)))
+        losses.append(float(combined(logits, label.to(device), recipe.mix)))
         pred = logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
         counts += Confusion.of(chips.legend, label[0].numpy().astype(np.uint8), pred)
     iou = counts.scores(chips.legend.sealed_ids)["iou"]
@@ -49,10 +50,9 @@ def _at_gsd(chips: Chips, index: int, gsd_m: float) -> tuple[Tensor, Tensor]:
     image = eight_bit(pixels, chips.pixel_scale)
     factor = chips.gsd_m / gsd_m
     if abs(factor - 1) > 1e-3:
-        size = (round(label.shape[1] * factor), round(label.shape[0] * factor))
-        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        image = cv2.resize(image, size, interpolation=how)  # type: ignore[assignment]
-        label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[assignment]
+        height, width = (round(n * factor) for n in label.shape)
+        image = resized(image, (height, width), cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+        label = np.asarray(cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     height, width = (max(32, n // 32 * 32) for n in label.shape)
     pad = [max(0, n - m) for n, m in zip((height, width), label.shape, strict=True)]
     if any(pad):

@@ -19,7 +19,7 @@ from tests.unit.model.tiny import CARD, bundle, network
 
 from sealmap.core.errors import BundleError, OutputError
 from sealmap.core.legend import ROOF_PAVED
-from sealmap.model.bundle import load_bundle, probabilities, save_bundle, weights_digest
+from sealmap.model.bundle import load_bundle, probabilities, save_bundle, save_card, weights_digest
 from sealmap.model.card import KEY, read_card
 from sealmap.model.engines import TorchEngine
 
@@ -89,6 +89,30 @@ def test_a_bundle_is_not_written_over_another_unless_told_to(path: Path) -> None
     save_bundle(path, CARD, network(seed=2), overwrite=True)
     load_bundle(path)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("bits", [32, 16])
+def test_another_card_leaves_the_weights_alone(tmp_path: Path, bits: int) -> None:
+    old = bundle(tmp_path / "old.sealmap", half=bits == 16)
+    changed = replace(old, card=replace(old.card, temperature=2.0, threshold=0.25, calibration={"aim": "iou"}))
+    save_card(tmp_path / "new.sealmap", changed, overwrite=False)
+    new = load_bundle(tmp_path / "new.sealmap")
+    assert new.card == changed.card
+    assert new.card.weights_sha256 == old.card.weights_sha256
+    assert {n: w.dtype for n, w in new.weights.items()} == {n: w.dtype for n, w in old.weights.items()}
+    with pytest.raises(OutputError, match="exists already"):
+        save_card(tmp_path / "new.sealmap", old, overwrite=False)
+    save_card(tmp_path / "old.sealmap", replace(load_bundle(tmp_path / "old.sealmap"), card=new.card), overwrite=True)
+    assert (tmp_path / "old.sealmap").read_bytes() == (tmp_path / "new.sealmap").read_bytes()
+
+
+def test_a_card_of_other_weights_is_refused(tmp_path: Path) -> None:
+    old = bundle(tmp_path / "old.sealmap")
+    name = next(iter(old.weights))
+    other = replace(old, weights=old.weights | {name: old.weights[name] + 1})
+    with pytest.raises(BundleError, match=f"the card speaks of weights {old.card.weights_sha256[:12]}, these are"):
+        save_card(tmp_path / "new.sealmap", other, overwrite=False)
+    assert not (tmp_path / "new.sealmap").exists()
 
 
 def refused(path: Path, words: str) -> None:

@@ -25,15 +25,28 @@ def test_a_card_comes_back_from_json_as_it_was() -> None:
 def test_every_field_of_the_card_is_in_its_json() -> None:
     stored = json.loads(CARD.to_json())
     assert set(stored) == {*ModelCard.__dataclass_fields__, "format", "activation"}
-    for key in stored:
+    for key in stored.keys() - {"calibration"}:
         lacking = {k: v for k, v in stored.items() if k != key}
         with pytest.raises(BundleError, match=f"damaged.*{key}"):
             ModelCard.from_json(json.dumps(lacking))
 
 
+def test_a_card_of_before_there_was_calibration_is_read() -> None:
+    stored = json.loads(CARD.to_json())
+    assert stored.pop("calibration") == {}
+    assert ModelCard.from_json(json.dumps(stored)) == CARD
+
+
+def test_how_it_was_calibrated_travels_along() -> None:
+    facts = {"aim": "zero_bias", "after": {"ece": 0.01}, "curve": {"threshold": [0.25, 0.5]}, "warnings": []}
+    card = replace(CARD, calibration=facts)
+    assert ModelCard.from_json(card.to_json()) == card
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"calibration": 3}, "damaged"),
         ({"format": FORMAT + 1}, f"format {FORMAT + 1}, this version reads format {FORMAT}"),
         ({"activation": "sigmoid"}, "activation 'sigmoid'"),
         ({"mean": ["x"]}, "damaged"),

@@ -15,14 +15,14 @@ from tests.unit.model.tiny import bundle
 from sealmap.core.errors import BundleError, InputError, OutputError, SealmapError
 from sealmap.core.legend import IGNORE, ROOF_PAVED
 from sealmap.pipeline.inspect import inspect
-from sealmap.pipeline.maps import Mapped, predict
+from sealmap.pipeline.maps import Mapped, Serving, predict
 
 
 @pytest.fixture(scope="module")
 def mapped(town: Any, tmp_path_factory: pytest.TempPathFactory) -> Mapped:
     folder = tmp_path_factory.mktemp("map")
     bundle(folder / "m.sealmap", legend=ROOF_PAVED)
-    return predict(town.sheets, folder / "out", model=folder / "m.sealmap", device="cpu")
+    return predict(town.sheets, folder / "out", model=folder / "m.sealmap", serving=Serving(device="cpu"))
 
 
 def test_a_jp2_gives_lossless_geotiffs_on_its_own_grid(mapped: Mapped, town: Any) -> None:
@@ -94,10 +94,26 @@ def test_an_interrupted_map_leaves_nothing(mapped: Mapped, town: Any, tmp_path: 
 
     with pytest.raises(KeyboardInterrupt):
         predict(
-            town.sheets, tmp_path / "out", model=mapped.classes.parents[1] / "m.sealmap", device="cpu", progress=stop
+            town.sheets,
+            tmp_path / "out",
+            model=mapped.classes.parents[1] / "m.sealmap",
+            serving=Serving(device="cpu"),
+            progress=stop,
         )
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_errors_are_one_line_each() -> None:
     assert str(SealmapError("a", remedy="b")) == "a → b"
+
+
+def test_matching_is_off_unless_asked_for_and_in_the_record(mapped: Mapped, town: Any, tmp_path: Path) -> None:
+    assert "match" not in mapped.record.settings
+    found = predict(
+        town.sheets,
+        tmp_path / "out",
+        model=mapped.classes.parents[1] / "m.sealmap",
+        serving=Serving(device="cpu", match=True),
+    )
+    assert found.record.settings["match"] == "histogram"
+    assert set(found.record.settings["distance_before"]) == set(found.card.bands)

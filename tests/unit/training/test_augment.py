@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sealmap.core.legend import IGNORE
+from sealmap.training import augment as augment_module
 from sealmap.training.augment import Augment
 
 VALUES = np.array([0, 1, 2, IGNORE], np.uint8)
@@ -19,16 +20,16 @@ def some(bands: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8
 
 
 @pytest.mark.parametrize("bands", [3, 4])
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_the_same_seed_gives_the_same_sample(bands: int, strength: float) -> None:
+@pytest.mark.parametrize(("strength", "domain"), [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 0.5)])
+def test_the_same_seed_gives_the_same_sample(bands: int, strength: float, domain: float) -> None:
     image, label = some(bands)
     before = image.copy(), label.copy()
     results = set()
     for seed in range(12):
-        used = Augment(strength)
+        used = Augment(strength, domain)
         for other in range(seed % 3):  # what came before must not matter
             used(image, label, 1000 + other)
-        a, b = used(image, label, seed), Augment(strength)(image, label, seed)
+        a, b = used(image, label, seed), Augment(strength, domain)(image, label, seed)
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], b[1])
         results.add(a[0].tobytes())
@@ -38,9 +39,10 @@ def test_the_same_seed_gives_the_same_sample(bands: int, strength: float) -> Non
 
 
 @pytest.mark.parametrize("bands", [3, 4, 5])
-def test_labels_stay_labels_and_shapes_stay_shapes(bands: int) -> None:
+@pytest.mark.parametrize("domain", [0.0, 1.0])
+def test_labels_stay_labels_and_shapes_stay_shapes(bands: int, domain: float) -> None:
     image, label = some(bands)
-    augment = Augment(1.0)
+    augment = Augment(1.0, domain)
     for seed in range(60):
         x, y = augment(image, label, seed)
         assert x.shape == image.shape
@@ -75,3 +77,22 @@ def test_what_a_rotation_brings_in_is_ignored() -> None:
         assert (y[brought] == IGNORE).all()
         seen += brought.any()
     assert seen
+
+
+def test_domain_is_the_share_of_samples_of_another_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, label = some(3)
+    seen = list[int]()
+    monkeypatch.setattr(augment_module, "another_flight", lambda image, _: seen.append(1) or image)  # type: ignore[func-returns-value]
+    share = Augment(0.0, 0.3)
+    for seed in range(200):
+        share(image, label, seed)
+    assert len(seen) / 200 == pytest.approx(0.3, abs=0.08)
+    # what is not drawn stays as it was without
+    seen.clear()
+    plain, mixed = Augment(1.0), Augment(1.0, 0.3)
+    for seed in range(30):
+        before = len(seen)
+        a, b = plain(image, label, seed), mixed(image, label, seed)
+        np.testing.assert_array_equal(a[1], b[1])
+        if len(seen) == before:
+            np.testing.assert_array_equal(a[0], b[0])

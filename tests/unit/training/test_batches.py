@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.training.arraychips import ArrayChips
 
+from sealmap.core.errors import TrainingError
 from sealmap.core.legend import IGNORE
-from sealmap.training.batches import SampleStream, Source, batches, crop, eight_bit
+from sealmap.training.batches import SampleStream, Source, balanced, batches, crop, eight_bit
 from sealmap.training.recipes import tiny
 
 RECIPE = replace(tiny(), patch=32, batch=3, steps=4)
@@ -70,10 +71,11 @@ def test_a_crop_has_the_size_of_the_patch_and_no_new_labels(
     height: int, width: int, patch: int, step: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (height, width, 4), np.uint8)
+    bands = 4 + seed % 2  # OpenCV resamples four at most
+    image = rng.integers(0, 256, (height, width, bands), np.uint8)
     label = rng.choice(np.array([0, 2, IGNORE], np.uint8), (height, width))
     out_image, out_label = crop(image, label, patch, step, rng)
-    assert out_image.shape == (patch, patch, 4)
+    assert out_image.shape == (patch, patch, bands)
     assert out_label.shape == (patch, patch)
     assert set(np.unique(out_label)) <= {0, 2, IGNORE}
 
@@ -116,3 +118,47 @@ def test_chips_are_drawn_by_their_odds() -> None:
     assert drawn[-1] / 4000 == pytest.approx(0.75, abs=0.03)
     with pytest.raises(ValueError, match="1 odds for"):
         Source(chips=ArrayChips(), odds=(1.0,))
+
+
+def shares(source: Source) -> dict[str, float]:
+    """How often each sheet is drawn."""
+    rng = np.random.default_rng(0)
+    drawn = [(source.sheets or ())[source.draw(rng)] for _ in range(4000)]
+    return {name: drawn.count(name) / len(drawn) for name in set(drawn)}
+
+
+def test_sheets_count_alike_where_asked() -> None:
+    source = Source(chips=ArrayChips(count=10), sheets=("big",) * 8 + ("small", "smaller"))
+    assert shares(source)["big"] == pytest.approx(0.8, abs=0.03)
+    found = shares(balanced(source))
+    assert found == {name: pytest.approx(1 / 3, abs=0.03) for name in ("big", "small", "smaller")}
+
+
+def test_balanced_sheets_keep_the_odds_between_their_chips() -> None:
+    odds = (1.0, 1.0, 1.0, 0.1, 1.0, 0.1)
+    source = balanced(Source(chips=ArrayChips(count=6), odds=odds, sheets=("a",) * 4 + ("b",) * 2))
+    assert source.odds is not None
+    assert source.odds[3] / source.odds[0] == pytest.approx(0.1)
+    assert source.odds[5] / source.odds[4] == pytest.approx(0.1)
+    assert source.odds[4] == 2 * source.odds[0]
+    # a sheet of fields alone does not become as frequent as one of houses
+    fields = balanced(Source(chips=ArrayChips(count=4), odds=(1.0, 1.0, 0.1, 0.1), sheets=("a", "a", "b", "b")))
+    assert shares(fields)["b"] == pytest.approx(0.1 / 1.1, abs=0.02)
+
+
+def test_a_stream_balances_when_the_recipe_says_so() -> None:
+    sealed, bare = ArrayChips(only=1, count=1), ArrayChips(only=0, count=1)
+
+    class Both(ArrayChips):
+        def read(self, index: int, /) -> tuple[np.ndarray, np.ndarray]:
+            return (sealed if index == 0 else bare).read(0)
+
+    recipe = replace(RECIPE, augment=0.0, zoom=1.0, steps=100)
+    source = Source(chips=Both(count=10), sheets=("town",) + ("fields",) * 9)
+    for balance, share in (("chips", 0.1), ("sheets", 0.5)):
+        seen = SampleStream([source], replace(recipe, balance=balance), 0.2)  # type: ignore[arg-type]
+        assert np.mean([int((seen[i][1] == 1).any()) for i in range(150)]) == pytest.approx(share, abs=0.12)
+    with pytest.raises(TrainingError, match="do not say of which sheets they are → --set balance=chips"):
+        SampleStream([Source(chips=bare)], replace(recipe, balance="sheets"), 0.2)
+    with pytest.raises(ValueError, match="1 names of sheets for 3 chips"):
+        Source(chips=ArrayChips(), sheets=("a",))

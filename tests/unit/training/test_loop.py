@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import replace
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from tests.unit.training.arraychips import ArrayChips
+from tests.unit.training.golden import one_thread
 
 from sealmap.core.errors import TrainingError
 from sealmap.core.legend import IGNORE
@@ -25,11 +32,32 @@ from sealmap.training.recipes import Recipe, tiny, unet_lite0
 from sealmap.training.validate import validate
 
 RECIPE = tiny()
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterruptingChips(ArrayChips):
+    """Ctrl-C while the first chip is read."""
+
+    sent: list[int] = field(default_factory=list)
+
+    def read(self, index: int, /) -> Any:
+        if not self.sent:
+            self.sent.append(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return super().read(index)
 
 
 def run(folder: Path, recipe: Recipe = RECIPE, *, chips: ArrayChips | None = None, **more: Any) -> Trained:
     sources = [Source(chips=chips or ArrayChips())]
     return train(recipe, sources, [Source(chips=ArrayChips(seed=9, count=1))], folder, **more)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def thread() -> Iterator[None]:
+    """One: networks this small only wait for each other's threads."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +84,137 @@ def test_a_run_leaves_its_history(whole: tuple[Path, Trained, list[Progress]]) -
     assert not list(folder.glob(".*"))
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]) -> None:
-    def stop(p: Progress) -> None:
-        if p.step == 4:  # one step after the checkpoint
-            raise KeyboardInterrupt
-
-    with pytest.raises(TrainingError, match=r"interrupted at step 4 → .*--resume"):
-        run(tmp_path, report=stop)
-    again = run(tmp_path, resume=True)
-    _, trained, _ = whole
-    assert [row["step"] for row in again.history] == [3, 6]
-    for (name, a), b in zip(trained.network.state_dict().items(), again.network.state_dict().values(), strict=True):
-        assert torch.equal(a, b), name
-    assert again.iou_sealed == trained.iou_sealed
+def alike(a: Trained, b: Trained) -> None:
+    """The same bit for bit, but for the time it took."""
+    for (name, one), other in zip(a.network.state_dict().items(), b.network.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
     keys = set(COLUMNS) - {"seconds"}
-    assert [{k: r[k] for k in keys} for r in again.history] == [{k: r[k] for k in keys} for r in trained.history]
+    assert [{k: r[k] for k in keys} for r in a.history] == [{k: r[k] for k in keys} for r in b.history]
+    assert a.iou_sealed == b.iou_sealed
+
+
+def interrupting(step: int) -> Callable[[Progress], None]:
+    """Ctrl-C after this step was reported."""
+
+    def report(p: Progress) -> None:
+        if p.step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    return report
+
+
+@pytest.mark.parametrize("steps", [(0,), (2,), (3,), (1, 3)])
+def test_ctrl_c_saves_the_step_and_the_run_goes_on_bit_for_bit(
+    steps: tuple[int, ...], tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
+) -> None:
+    for i, step in enumerate(steps):
+        chips = None if step else InterruptingChips()
+        with pytest.raises(TrainingError, match=rf"interrupted; step {step + 1} is saved → go on with --resume"):
+            run(tmp_path, chips=chips, resume=i > 0, report=interrupting(step))
+        assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == step + 1
+    alike(run(tmp_path, resume=True), whole[1])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    def twice(_: Progress) -> None:
+        for _again in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, report=twice)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_dropout_and_loader_processes_go_on_bit_for_bit(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, architecture="fpn", steps=4, loss="focal", lovasz=0.5, domain=0.5)
+    with pytest.raises(TrainingError, match="step 3 is saved"):
+        run(tmp_path / "stopped", recipe, report=interrupting(2))
+
+    def ctrl_c_of_a_terminal(_: Progress) -> None:  # which reaches all processes of its group
+        workers = multiprocessing.active_children()
+        assert len(workers) == 1
+        os.kill(workers[0].pid or 0, signal.SIGINT)
+
+    again = run(tmp_path / "stopped", replace(recipe, workers=1), resume=True, report=ctrl_c_of_a_terminal)
+    alike(again, run(tmp_path / "whole", recipe))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from tests.unit.training import test_loop as t
+how, folder = sys.argv[1], Path(sys.argv[2])
+torch.set_num_threads(int(sys.argv[3]))
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+if how == "between":
+    report = lambda p: p.step == 4 and kill()
+else:
+    report, real, calls = lambda p: None, torch.save, []
+    def half(plain, path):
+        calls.append(1)
+        if len(calls) == 5:
+            Path(path).write_bytes(b"half")
+            kill()
+        real(plain, path)
+    torch.save = half
+t.run(folder, t.replace(t.RECIPE, checkpoint_minutes=0.0), report=report)
+"""
+
+
+@pytest.mark.parametrize(("how", "saved"), [("between", 4), ("while it saves", 4)])
+def test_a_killed_run_goes_on_bit_for_bit(
+    how: str, saved: int, tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
+) -> None:
+    command = [sys.executable, "-c", KILLED, how, str(tmp_path), str(torch.get_num_threads())]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = list(tmp_path.glob(".checkpoint.*"))
+    assert len(left) == (how == "while it saves")
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == saved
+    alike(run(tmp_path, resume=True), whole[1])
+    assert not list(tmp_path.glob(".checkpoint.*"))
+
+
+def test_checkpoints_between_validations_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved, clock = list[int](), iter(range(0, 6000, 40))  # 40 s a step and more at validations
+    monkeypatch.setattr("sealmap.training.loop.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(loop._State, "save", lambda state, *_: saved.append(state.step))
+    run(tmp_path, replace(RECIPE, patch=32, steps=9, validate_every=9, checkpoint_minutes=2.0))
+    assert saved == [3, 6, 9]
+
+
+def test_a_new_run_forgets_the_checkpoint_of_another(tmp_path: Path) -> None:
+    run(tmp_path, replace(RECIPE, patch=32, steps=1))
+    assert (tmp_path / CHECKPOINT).exists()
+
+    def fail(_: Progress) -> None:
+        raise OSError
+
+    with pytest.raises(OSError, match=r"^$"):
+        run(tmp_path, replace(RECIPE, patch=32, validate_every=9), report=fail)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_and_goes_on_bit_for_bit(tmp_path: Path, precision: Literal["bf16", "fp16"]) -> None:
+    recipe = replace(RECIPE, patch=32, precision=precision, steps=3)
+    whole = run(tmp_path / "whole", recipe)
+    with pytest.raises(TrainingError, match="step 2 is saved"):
+        run(tmp_path / "stopped", recipe, report=interrupting(1))
+    scaler = torch.load(tmp_path / "stopped" / CHECKPOINT, weights_only=True)["scaler"]
+    assert (scaler.get("scale", 0) > 0) == (precision == "fp16")
+    alike(run(tmp_path / "stopped", recipe, resume=True), whole)
+    assert all(v.dtype != torch.float16 for v in whole.network.state_dict().values())
 
 
 def test_a_finished_run_resumes_to_itself(whole: tuple[Path, Trained, list[Progress]]) -> None:
     folder, trained, _ = whole
     told: list[Progress] = []
     again = run(folder, resume=True, report=told.append)
-    assert told == []
+    assert not told
     states = (trained.network.state_dict(), again.network.state_dict())
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
 
@@ -116,6 +253,28 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_batch(
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+def test_a_gradient_that_is_no_number_stops_the_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = combined
+
+    def steep(logits: torch.Tensor, *more: Any) -> torch.Tensor:
+        # 0 here, but its slope is not finite
+        return real(logits, *more) + torch.sqrt(logits * 0).sum()
+
+    monkeypatch.setattr(loop, "combined", steep)
+    with pytest.raises(TrainingError, match=r"the gradient is nan at step 1 → look at .*nan_batch\.npz"):
+        run(tmp_path)
+    assert (tmp_path / "nan_batch.npz").exists()
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_class_weights_must_fit_the_legend(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"3 class weights, the legend 2 classes → --set class_weights=… for"):
+        run(tmp_path, replace(RECIPE, class_weights=(1.0, 2.0, 3.0)))
+    weighted = run(tmp_path / "w", replace(RECIPE, patch=32, steps=1, class_weights=(1.0, 9.0)))
+    plain = run(tmp_path / "p", replace(RECIPE, patch=32, steps=1))
+    assert weighted.history[0]["loss"] != plain.history[0]["loss"]
+
+
 def test_a_batch_without_labels_does_not_stop_a_run(tmp_path: Path) -> None:
     trained = run(tmp_path, replace(RECIPE, steps=2, validate_every=2), chips=ArrayChips(only=IGNORE))
     assert trained.history[0]["loss"] == 0
@@ -128,10 +287,16 @@ def test_it_learns(tmp_path: Path) -> None:
     assert trained.iou_sealed > 0.5
 
 
-def test_patience_ends_a_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "validate", lambda *_: (1.0, 0.5))
-    trained = run(tmp_path, replace(RECIPE, patch=32, validate_every=1, patience=2))
-    assert [row["step"] for row in trained.history] == [1, 2, 3]
+def test_patience_ends_a_run_early_and_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ious = iter([0.4, 0.5, 0.3, 0.45, 0.49])
+    monkeypatch.setattr(loop, "validate", lambda *_: (1.0, next(ious)))
+    recipe, told = replace(RECIPE, patch=32, steps=9, validate_every=1, patience=3), list[Progress]()
+    trained = run(tmp_path, recipe)
+    assert [row["step"] for row in trained.history] == [1, 2, 3, 4, 5]
+    assert trained.iou_sealed == 0.5
+    again = run(tmp_path, recipe, resume=True, report=told.append)
+    assert not told
+    alike(again, trained)
 
 
 def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

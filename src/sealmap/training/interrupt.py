@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM as a wish that the loop asks for between steps, so that what it saves is a whole step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupt:
+    """Within the context, the first Ctrl-C or SIGTERM only sets ``asked``; a second Ctrl-C raises KeyboardInterrupt.
+
+    Outside the main thread, where Python gives no signals, and for signals that are ignored (a job started with
+    nohup), everything stays as it was.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def leave_interrupts_to_parent(_worker: int) -> None:
+    """Loader processes go on at Ctrl-C, which reaches all of a terminal's processes; the loop ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
