@@ -60,7 +60,8 @@ def test_tables_never_fall_and_keep_within_the_slope(
     # Over 32 values, rounding adds at most one; the ends of the scale may cut a curve flat, never make it steeper.
     long = table[32:].astype(int) - table[:-32]
     assert (long <= 32 * slope + 1).all()
-    inside = (table[:-32] > 0) & (table[32:] < 255)
+    cut = 4 * slope  # the bin of 4 values in which a curve meets an end of the scale is partly flat
+    inside = (table[:-32] > cut) & (table[32:] < 255 - cut)
     assert (long[inside] >= 32 / slope - 1).all()
 
 
