@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sealmap.cli.common import Device, Json, Overwrite, progress, show
+from sealmap.cli.common import Device, Json, Overwrite, bundle_of, progress, show
 
 NAME = "adapt"
 
@@ -29,7 +29,7 @@ def command(
     from sealmap.pipeline.adapt import AdaptSpec, adapt
 
     spec = AdaptSpec(windows=windows, batch=batch, mix=mix, seed=seed, device=device)
-    bundle = None if str(model) == "shipped" else model
+    bundle = bundle_of(model)
     with progress("batches", quiet=as_json) as report:
         done = adapt(bundle, orthos, out, spec=spec, overwrite=overwrite, progress=report)
     before, after = asdict(done.before), asdict(done.after)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sealmap.cli.common import Json, Overwrite, progress, show
+from sealmap.cli.common import Json, Overwrite, bundle_of, progress, show
 
 NAME = "calibrate"
 
@@ -25,7 +25,7 @@ def command(
     """Fit temperature and threshold of a model on validation chips; leaves a new bundle and a figure."""
     from sealmap.pipeline.calibrate import CalibrateJob, calibrate
 
-    bundle = None if str(model) == "shipped" else model
+    bundle = bundle_of(model)
     job = CalibrateJob(model=bundle, chips=chips, out=out, split=split, aim=aim, overwrite=overwrite)
     with progress("chips", quiet=as_json) as report:
         found = calibrate(job, progress=report)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -59,6 +60,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(v) for v in value)
     return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def bundle_of(model: Path) -> Path | None:
+    """The bundle that an argument names; None for 'shipped', the one that comes with sealmap."""
+    return None if str(model) == "shipped" else model
 
 
 def pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sealmap.cli.common import Device, Json, Overwrite, progress, show
+from sealmap.cli.common import Device, Json, Overwrite, bundle_of, progress, show
 
 NAME = "evaluate"
 
@@ -47,7 +47,7 @@ def command(
         raise typer.BadParameter("give one chip folder, or orthophotos with --truth", param_hint="GROUND")
     if not truth and (parcels or legend):
         raise typer.BadParameter("parcels and legend belong to whole sheets: add --truth", param_hint="--truth")
-    bundle = None if str(model) == "shipped" else model
+    bundle = bundle_of(model)
     output = Output(folder=out, overwrite=overwrite, language=language, seed=seed)
     with progress("windows" if truth else "chips", quiet=as_json) as report:
         if truth:

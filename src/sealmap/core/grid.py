@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from pyproj import CRS
 
 from sealmap.core.errors import GridError
@@ -138,6 +140,18 @@ class Grid:
         x0, y1 = self.transform @ (0, 0)
         x1, y0 = self.transform @ (self.width, self.height)
         return (x0, y0, x1, y1)
+
+    def to_pixels(self, xy_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map coordinates (x, y) as (column, row), fractions of pixels included."""
+        inverse = ~self.transform
+        moved: NDArray[np.float64] = xy_N2 * [inverse.a, inverse.e] + [inverse.c, inverse.f]
+        return moved
+
+    def to_map(self, colrow_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``to_pixels``."""
+        t = self.transform
+        moved: NDArray[np.float64] = colrow_N2 * [t.a, t.e] + [t.c, t.f]
+        return moved
 
     def subgrid(self, window: Window) -> Grid:
         """The grid of a window of this grid (the window may reach beyond it)."""

@@ -65,6 +65,10 @@ class Labelling:
             shapes = self.label_HW.shape, self.veto_HW.shape, self.cause_HW.shape
             raise ValueError(f"label, veto and cause differ in shape: {shapes}")
 
+    def part(self, where: tuple[slice, slice]) -> Labelling:
+        """Rows and columns of it."""
+        return Labelling(label_HW=self.label_HW[where], veto_HW=self.veto_HW[where], cause_HW=self.cause_HW[where])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Burner:
@@ -233,7 +237,10 @@ def _cut_large(geometry: NDArray[np.object_], cell_px: int) -> tuple[NDArray[np.
             pieces.append(piece)
             of.append(i)
     small = np.delete(every, large)
-    return np.concatenate([geometry[small], _on_lattice(np.array(pieces, dtype=object))]), np.array([*small, *of])
+    return (
+        np.concatenate([geometry[small], _on_lattice(np.array(pieces, dtype=object))]),
+        np.array([*small, *of], dtype=np.intp),
+    )
 
 
 def _cells_of(shape: shapely.Geometry, side: int) -> list[shapely.Geometry]:
@@ -251,12 +258,7 @@ def _cells_of(shape: shapely.Geometry, side: int) -> list[shapely.Geometry]:
 
 def _to_pixels(geometry: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
     """Map coordinates to (column, row) of the grid, on a lattice of 1/256 pixel."""
-    inverse = ~grid.transform
-
-    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([inverse.a * xy[:, 0] + inverse.c, inverse.e * xy[:, 1] + inverse.f])
-
-    return _on_lattice(shapely.transform(shapely.force_2d(geometry), move)) if len(geometry) else geometry
+    return _on_lattice(shapely.transform(shapely.force_2d(geometry), grid.to_pixels)) if len(geometry) else geometry
 
 
 def _on_lattice(geometry: NDArray[np.object_]) -> NDArray[np.object_]:

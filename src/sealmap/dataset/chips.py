@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from sealmap.core.errors import BandError, DatasetError
 from sealmap.core.legend import IGNORE
 from sealmap.core.patch import Patch
-from sealmap.dataset.burn import Labelling
 from sealmap.dataset.chipset import DATASET_FILE, FORMAT, IMAGES, MASKS, Chip, ChipSet, write_index
 from sealmap.dataset.cuts import ChipSpec, Cut, plan_cuts, unknown_hint
 from sealmap.dataset.labellers import Labeller
@@ -23,9 +21,9 @@ from sealmap.dataset.light import Light, lights
 from sealmap.dataset.rules import UnknownClass
 from sealmap.dataset.split import SPLITS, Assignment
 from sealmap.dataset.strips import MosaicLike, SheetLike, SheetReader
-from sealmap.dataset.survey import Candidate, Look, SheetSurvey, SheetTally
+from sealmap.dataset.survey import Look, SheetSurvey, SheetTally, final_labels
 from sealmap.dataset.tally import Tally, pixel_scale
-from sealmap.dataset.vegetation import grey, index_name, overruled, vegetation_index
+from sealmap.dataset.vegetation import grey, index_name, vegetation_index
 from sealmap.files.raster import write_raster
 
 _COLOURS = ("red", "green", "blue", "nir")
@@ -77,25 +75,19 @@ class _Cutter:
             patch = reader.read(cut.window)
             burnt = self.labeller.label(cut.window, self.spec.flights.get(sheet.name))
             look = self._look(patch, light)
-            label = _final(burnt, look)
+            label = final_labels(burnt, look)
             part = cut.keep.within(cut.window)
-            tally.add(cut.keep, _part(burnt, part), label[part], _seen(look, part))
+            tally.add(cut.keep, burnt.part(part), label[part], look.part(part))
             if cut.split:
                 self._write(cut, patch, label)
             tick()
-        survey = tally.finish(sheet.name, light.threshold if index_name(self.used) else None, light.counts)
-        self.surveys.append(replace(survey, candidates=tuple(self._named(c) for c in survey.candidates)))
+        threshold = light.threshold if index_name(self.used) else None
+        self.surveys.append(tally.finish(sheet.name, threshold, light.counts, self.labeller.oid_at))
 
     def _look(self, patch: Patch, light: Light) -> Look:
         index = vegetation_index(patch.pixels_CHW, self.used)
         green = np.zeros(patch.valid_HW.shape, np.bool_) if index is None else index > light.threshold
         return Look(valid_HW=patch.valid_HW, green_HW=green, grey_HW=grey(patch.pixels_CHW, self.used, light.bright))
-
-    def _named(self, candidate: Candidate) -> Candidate:
-        at = shapely.point_on_surface(candidate.polygon)
-        causes = [i for i, c in enumerate(self.labeller.causes) if c.text == candidate.text]
-        found = (self.labeller.oid_at(at.x, at.y, cause) for cause in causes)
-        return replace(candidate, oid=next((oid for oid in found if oid), ""))
 
     def _write(self, cut: Cut, patch: Patch, label_HW: NDArray[np.uint8]) -> None:
         if not patch.valid_HW.any():
@@ -117,22 +109,6 @@ class _Cutter:
         self.chips.append(
             Chip(name=cut.name, split=cut.split, sheet=cut.sheet, row=cut.row, col=cut.col, shares=shares)
         )
-
-
-def _final(burnt: Labelling, look: Look) -> NDArray[np.uint8]:
-    """Labels as the image leaves them: overruled by what is green, IGNORE where there is no data."""
-    label = burnt.label_HW.copy()
-    label[burnt.veto_HW] = overruled(label[burnt.veto_HW], look.green_HW[burnt.veto_HW])
-    label[~look.valid_HW] = IGNORE
-    return label
-
-
-def _part(burnt: Labelling, part: tuple[slice, slice]) -> Labelling:
-    return Labelling(label_HW=burnt.label_HW[part], veto_HW=burnt.veto_HW[part], cause_HW=burnt.cause_HW[part])
-
-
-def _seen(look: Look, part: tuple[slice, slice]) -> Look:
-    return Look(valid_HW=look.valid_HW[part], green_HW=look.green_HW[part], grey_HW=look.grey_HW[part])
 
 
 def prepare_chips(

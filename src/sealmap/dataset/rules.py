@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from sealmap.core.errors import SettingsError
 from sealmap.core.legend import IGNORE, Legend
+from sealmap.core.text import plain
 
 LABELS = ("roof", "paved", "sealed", "unsealed", "ignore")
 """What a rule may say. 'sealed' is for sources that cannot tell roof from paving (binary legend only)."""
@@ -186,10 +186,7 @@ class Labels:
 @cache
 def normalise(text: str) -> str:
     """Text to compare: case, umlauts, ß and white space do not matter ('Straße' = 'strasse')."""
-    text = unicodedata.normalize("NFC", text).casefold()
-    for umlaut, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue")):
-        text = text.replace(umlaut, plain)
-    return " ".join(text.split())
+    return " ".join(plain(text).split())
 
 
 def rule_table_names() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Every pixel of a sheet is counted once, whether a chip with it is kept or not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -17,6 +17,7 @@ from rasterio.features import shapes
 from sealmap.core.grid import Window
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.dataset.burn import Cause, Labelling
+from sealmap.dataset.vegetation import overruled
 
 CANDIDATES = ("roof_green", "paved_green", "unsealed_grey")
 _OPENING_M, _LEAST_M2, _MOST_PER_KIND = 1.0, 15.0, 50
@@ -74,6 +75,22 @@ class Look:
     green_HW: NDArray[np.bool_]
     grey_HW: NDArray[np.bool_]
 
+    def part(self, where: tuple[slice, slice]) -> Look:
+        """Rows and columns of it."""
+        return Look(valid_HW=self.valid_HW[where], green_HW=self.green_HW[where], grey_HW=self.grey_HW[where])
+
+
+OidAt = Callable[[float, float, int], str]
+"""(col, row, cause) → the cadastre's id of the shape over a point that gave a cause, '' where there is none."""
+
+
+def final_labels(burnt: Labelling, look: Look) -> NDArray[np.uint8]:
+    """Labels as the image leaves them: overruled by what is green, IGNORE where there is no data."""
+    label = burnt.label_HW.copy()
+    label[burnt.veto_HW] = overruled(label[burnt.veto_HW], look.green_HW[burnt.veto_HW])
+    label[~look.valid_HW] = IGNORE
+    return label
+
 
 @dataclass(kw_only=True, slots=True)
 class SheetTally:
@@ -119,7 +136,7 @@ class SheetTally:
             if mask.any():
                 self.found += [(kind, *patch) for patch in _patches(mask, burnt.cause_HW, keep, self.gsd_m)]
 
-    def finish(self, name: str, threshold: float | None, index_counts: NDArray[np.int64]) -> SheetSurvey:
+    def finish(self, name: str, threshold: float | None, index_counts: NDArray[np.int64], oid_at: OidAt) -> SheetSurvey:
         """The sheet as counted."""
         px = self.gsd_m**2
         ignored = [
@@ -136,10 +153,10 @@ class SheetTally:
             recovered_m2=self.recovered * px,
             threshold=threshold,
             index_counts=index_counts,
-            candidates=tuple(self._candidates(name)),
+            candidates=tuple(self._candidates(name, oid_at)),
         )
 
-    def _candidates(self, sheet: str) -> list[Candidate]:
+    def _candidates(self, sheet: str, oid_at: OidAt) -> list[Candidate]:
         """Patches, those joined again that a keep's edge has cut; the largest of each kind."""
         out = []
         for kind in CANDIDATES:
@@ -150,11 +167,17 @@ class SheetTally:
             for shape in largest:
                 area = float(shapely.area(shape)) * self.gsd_m**2
                 if area >= _LEAST_M2:
-                    at = tree.query(shapely.point_on_surface(shape), predicate="within")
+                    point = shapely.point_on_surface(shape)
+                    at = tree.query(point, predicate="within")
                     cause = mine[int(at[0])][0] if len(at) else 0
                     out.append(
                         Candidate(
-                            sheet=sheet, kind=kind, text=self.causes[cause].text, oid="", area_m2=area, polygon=shape
+                            sheet=sheet,
+                            kind=kind,
+                            text=self.causes[cause].text,
+                            oid=oid_at(point.x, point.y, cause),
+                            area_m2=area,
+                            polygon=shape,
                         )
                     )
         return out

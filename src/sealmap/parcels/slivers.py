@@ -160,10 +160,7 @@ def _near(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
 
 def _to_pixels(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
     """Polygons in (column, row) of the grid."""
-    inverse = ~grid.transform
-    moved: NDArray[np.object_] = shapely.transform(
-        polygons, lambda xy: xy * [inverse.a, inverse.e] + [inverse.c, inverse.f]
-    )
+    moved: NDArray[np.object_] = shapely.transform(polygons, grid.to_pixels)
     return moved
 
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from sealmap.core.grid import Grid, Window
 from sealmap.dataset.chips import Prepared
@@ -166,15 +165,10 @@ def _with_pictures(ranked: Sequence[Found], chips: ChipSet, mosaic: Mosaic) -> I
             text=found.text,
             oid=found.oid,
             area_m2=found.area_m2,
-            polygon=shapely.transform(found.polygon, lambda xy: _to_map(mosaic.grid, xy)),
+            polygon=shapely.transform(found.polygon, mosaic.grid.to_map),
         )
         seen[found.kind] += 1
         yield _pictured(candidate, found, chips, mosaic) if seen[found.kind] <= _PICTURES else candidate
-
-
-def _to_map(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = grid.transform
-    return np.column_stack([t.a * xy[:, 0] + t.c, t.e * xy[:, 1] + t.f])
 
 
 def _pictured(candidate: Candidate, found: Found, chips: ChipSet, mosaic: Mosaic) -> Candidate:

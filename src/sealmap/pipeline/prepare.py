@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from sealmap.core.errors import DatasetError, SettingsError
 from sealmap.core.grid import Grid
@@ -29,7 +27,7 @@ from sealmap.files.vector import list_layers, read_layer, split_layer
 from sealmap.pipeline import Progress, silent
 from sealmap.pipeline.label_report import CANDIDATES_FILE, PAGE_FILE, Origin, Report, write_label_report
 from sealmap.sources.cadastre import Cadastre, polygons_of, read_cadastre
-from sealmap.sources.dop import Flight, flights_of, read_dop_metadata
+from sealmap.sources.dop import Flight, flights_of, read_dop_metadata, told_in
 from sealmap.sources.orthophoto import Mosaic, open_mosaic
 
 RECORD_FILE = "record.json"
@@ -121,8 +119,7 @@ def _flights(mosaic: Mosaic, labels: Labels) -> Mapping[str, Flight]:
     if labels.dop_metadata is None:
         return flights_of(sheets, None, labels.flight)
     metadata = read_dop_metadata(labels.dop_metadata)
-    told = {name.casefold().rpartition(".")[0] or name.casefold() for name in metadata}
-    if not told & {name.casefold() for name in sheets}:
+    if not told_in(metadata, sheets):
         raise SettingsError(
             f"{labels.dop_metadata.name} tells the flight of {len(metadata)} sheets, but of none of the {len(sheets)}"
             " sheets that are given",
@@ -216,13 +213,8 @@ def _areas(text: str, grid: Grid) -> tuple[Area, ...]:
         )
     if frame.empty:
         raise DatasetError(f"{path.name} holds no areas", remedy="draw at least one for val and one for test")
-    inverse = ~grid.transform
-
-    def pixels(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([inverse.a * xy[:, 0] + inverse.c, inverse.e * xy[:, 1] + inverse.f])
-
     shapes, _ = polygons_of(frame.geometry.to_numpy())
     return tuple(
-        Area(split=str(split).strip().casefold(), polygon=shapely.transform(shape, pixels))
+        Area(split=str(split).strip().casefold(), polygon=shapely.transform(shape, grid.to_pixels))
         for split, shape in zip(frame["split"], shapes, strict=True)
     )

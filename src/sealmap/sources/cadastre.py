@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from sealmap.core.errors import InputError
+from sealmap.core.text import plain
 from sealmap.files.vector import Table, open_vector
 from sealmap.sources.extents import Bounds, extent_of, no_overlap, read_near
 from sealmap.sources.fields import (
@@ -33,7 +34,6 @@ from sealmap.sources.fields import (
     field_names,
     find_field,
     named_field,
-    plain,
     texts,
 )
 from sealmap.sources.formats import Layer, kind_of_layer, layers_with_classes

@@ -163,17 +163,24 @@ def read_dop_metadata(path: Path) -> Mapping[str, Flight]:
     return found
 
 
+def told_in(metadata: Mapping[str, Flight], sheets: Sequence[str]) -> dict[str, Flight]:
+    """The sheets that metadata speak of; neither case nor extension matters."""
+    by_name = {_without_extension(name).casefold(): flight for name, flight in metadata.items()}
+    keys = {sheet: _without_extension(sheet).casefold() for sheet in sheets}
+    return {sheet: by_name[key] for sheet, key in keys.items() if key in by_name}
+
+
 def flights_of(sheets: Sequence[str], metadata: Mapping[str, Flight] | None, given: date | None) -> dict[str, Flight]:
     """Sheet → its flight: the day given for all, else what the metadata says, else the name.
 
     ``sheets`` are names with or without extension; case does not matter. Sheets of which nothing is known are
     left out.
     """
-    by_name = {_without_extension(name).casefold(): flight for name, flight in (metadata or {}).items()}
+    told = told_in(metadata or {}, sheets)
     found: dict[str, Flight] = {}
     for sheet in sheets:
         named = sheet_from_name(sheet)
-        flight = by_name.get(_without_extension(sheet).casefold(), named.flown if named else None)
+        flight = told.get(sheet, named.flown if named else None)
         if given is not None:
             flight = Flight.on(given)
         if flight is not None:

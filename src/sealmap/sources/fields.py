@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sealmap.core.errors import InputError, SettingsError
+from sealmap.core.text import plain
 
 MAPPED = ("class", "function", "updated", "id")
 """What a user may name fields for."""
@@ -47,14 +48,6 @@ _DATES = (
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})"),  # 2024-04-22Z, 20240422, 2014-02-14T11:31:00Z
     re.compile(r"(?P<d>\d{2})\.(?P<m>\d{2})\.(?P<y>\d{4})"),
 )
-
-
-def plain(text: str) -> str:
-    """Text to compare by: no case, no umlauts, ß as ss, however its letters are composed."""
-    text = unicodedata.normalize("NFC", text).casefold().strip()
-    for umlaut, letters in (("ä", "ae"), ("ö", "oe"), ("ü", "ue")):
-        text = text.replace(umlaut, letters)
-    return text
 
 
 def find_field(names: Iterable[object], aliases: tuple[str, ...]) -> str | None:

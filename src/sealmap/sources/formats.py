@@ -9,9 +9,10 @@ from enum import Enum
 import geopandas as gpd
 
 from sealmap.core.errors import InputError
+from sealmap.core.text import plain
 from sealmap.files.vector import VectorSource
 from sealmap.sources import nas, outlines
-from sealmap.sources.fields import CLASS, find_field, plain
+from sealmap.sources.fields import CLASS, find_field
 from sealmap.sources.nas import Simplified, type_of_layer
 
 _KINDS = {

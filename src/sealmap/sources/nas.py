@@ -15,7 +15,8 @@ from importlib import resources
 
 import geopandas as gpd
 
-from sealmap.sources.fields import find_field, plain, texts
+from sealmap.core.text import plain
+from sealmap.sources.fields import find_field, texts
 
 _VERSION = re.compile(r"(DE[A-Z0-9]{14})\d{8}T\d{6}Z")
 """The id of a version of an object: the object's id and when the version begins."""

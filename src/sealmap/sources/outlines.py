@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 import geopandas as gpd
 
-from sealmap.sources.fields import OID, UPDATED, find_field, plain, texts
+from sealmap.core.text import plain
+from sealmap.sources.fields import OID, UPDATED, find_field, texts
 from sealmap.sources.nas import ObjectType, Simplified, object_types
 
 _NAME = re.compile(r"(^|[^a-z])(hu|hu_shp|hu_de|hausumringe?|hausumriss?e?)$")

@@ -11,9 +11,10 @@ import pandas as pd
 from pyproj import CRS
 
 from sealmap.core.errors import InputError
+from sealmap.core.text import plain
 from sealmap.files.vector import open_vector
 from sealmap.sources.extents import Bounds, no_overlap, overlap
-from sealmap.sources.fields import AREA, PARCEL_ID, field_names, find_field, named_field, number_of, plain, texts
+from sealmap.sources.fields import AREA, PARCEL_ID, field_names, find_field, named_field, number_of, texts
 from sealmap.sources.formats import Format, kind_of_layer, parcel_layers
 from sealmap.sources.nas import living
 from sealmap.sources.polygons import polygons_of

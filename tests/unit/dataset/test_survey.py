@@ -14,7 +14,7 @@ from sealmap.dataset.cuts import ChipSpec
 from sealmap.dataset.labellers import CadastreLabeller
 from sealmap.dataset.rules import apply_rules, load_rules
 from sealmap.dataset.split import SplitSpec
-from sealmap.dataset.survey import Look, SheetTally
+from sealmap.dataset.survey import Look, SheetTally, final_labels
 
 CAUSES = tuple(
     Cause(kind=kind, text=text)
@@ -37,18 +37,15 @@ def burnt_of(cause: Any, veto_of: tuple[int, ...] = (PAVED, PLOT)) -> Labelling:
 
 
 def tally_of(cause: Any, look: Look, gsd: float = 1.0) -> Any:
-    from sealmap.dataset.chips import _final
-
     burnt = burnt_of(cause)
     tally = SheetTally(legend=ROOF_PAVED, causes=CAUSES, gsd_m=gsd)
     height, width = cause.shape
     for row in range(0, height, 8):  # in strips, as sheets come
-        part = slice(row, row + 8)
-        piece = Labelling(label_HW=burnt.label_HW[part], veto_HW=burnt.veto_HW[part], cause_HW=burnt.cause_HW[part])
-        seen = Look(valid_HW=look.valid_HW[part], green_HW=look.green_HW[part], grey_HW=look.grey_HW[part])
+        part = slice(row, row + 8), slice(None)
+        piece, seen = burnt.part(part), look.part(part)
         keep = Window(row=row, col=0, height=piece.label_HW.shape[0], width=width)
-        tally.add(keep, piece, _final(piece, seen), seen)
-    return tally.finish("s", 0.1, np.zeros(4, np.int64))
+        tally.add(keep, piece, final_labels(piece, seen), seen)
+    return tally.finish("s", 0.1, np.zeros(4, np.int64), lambda _col, _row, _cause: "")
 
 
 def test_labels_and_reasons_add_up_to_the_sheet() -> None:

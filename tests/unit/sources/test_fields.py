@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealmap.sources.fields import AREA, CLASS, FUNCTION, PARCEL_ID, UPDATED, date_of, find_field, number_of, plain
+from sealmap.core.text import plain
+from sealmap.sources.fields import AREA, CLASS, FUNCTION, PARCEL_ID, UPDATED, date_of, find_field, number_of
 from sealmap.sources.fields import text_of as text
 
 
