@@ -18,10 +18,12 @@ a base with remedies, in order:
     +self    trained again with pseudo-labels of the target (sure pixels only) by the model so far as its teacher
 
 The sheets of the target that +adapt, +match and +self look at (never at their labels) are all of its flight, those
-scored included, as for someone who maps it. Every arm leaves model.sealmap and scores.json; what is there is not made
-again, and a training that was killed goes on from its checkpoint (its CPU minutes then count from there). Scores
-are given at 0.5, or the threshold of a given bundle, and at 'zero bias', which has no area bias on the source's
-validation part. Intervals: 95 %, bootstrap over tiles (Tallinn) or blocks of 84 to 96 m (Flanders), 64 m (town).
+scored included, as for someone who maps it. Every arm leaves model.sealmap and scores.json (the model of 'town' lies
+in any/); what is there is not made again, and a training that was killed goes on from its checkpoint (its CPU
+minutes then count from there). Scores are given at 0.5, or the threshold of a given bundle, and at 'zero bias', which
+has no area bias on the source's validation part; 'varied': on that part as four other flights would show it
+(``training/domain.py``). Intervals: 95 %, bootstrap over tiles (Tallinn) or blocks of 84 to 96 m (Flanders), 64 m
+(town).
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from numpy.typing import NDArray
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from score_real import DATA, TALLINN_TEST, TALLINN_VALIDATION
-from train_shipped import Scenes, flanders, render_town, statistics, tallinn, tallinn_names, town
+from train_shipped import Scenes, flanders, render_town, statistics, tallinn, tallinn_names, town, varied
 from unseen_scenes import TOWNS, Labelled, scenes_of
 from unseen_table import print_table
 
@@ -71,11 +73,15 @@ from sealmap.prediction.single import predict_array
 from sealmap.sources.orthophoto import open_mosaic
 from sealmap.training.batches import Source, crop
 from sealmap.training.loop import CHECKPOINT, Progress, train
+from sealmap.training.precision import chosen_for, keep_depthwise_float32
 from sealmap.training.recipes import Recipe, recipe_named
 
 BASES = ("plain", "within", "real", "town", "both", "domain")
 SURE = 0.9
 """Pseudo-labels are taken where p(sealed) is above this or below 1 − this."""
+
+VARIED = 4
+"""Looks of the validation part as of other flights, for the threshold 'zero bias, varied'."""
 
 SHARES = {"real": 0.7, "town": 0.3, "self": 0.5}
 """Of the draws; those of 'real' and 'town' shrink where pseudo-labels join."""
@@ -147,6 +153,9 @@ def train_plain(used: Recipe, train_on: Sequence[Source]) -> tuple[torch.nn.Modu
     net = build_network(used.architecture, used.encoder, bands=3, classes=len(ROOF_PAVED))
     origin = load_encoder_weights(net, used.encoder, used.encoder_weights, bands=3)
     net = net.to(device, memory_format=torch.channels_last).train()
+    precision = chosen_for(device) if used.precision == "auto" else used.precision
+    if precision == "bf16" and device.type == "cpu":
+        keep_depthwise_float32(net)
     mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (used.mean, used.std))
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
     augment = A.Compose([A.HorizontalFlip(), A.VerticalFlip(), A.ColorJitter((0.8, 1.2), (0.8, 1.2), (0.8, 1.2), 0.02)])
@@ -162,7 +171,9 @@ def train_plain(used: Recipe, train_on: Sequence[Source]) -> tuple[torch.nn.Modu
             images.append(done["image"])
             labels.append(done["mask"])
         x = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
-        loss = cross_entropy(net((x - mean) / std), torch.from_numpy(np.stack(labels)).long().to(device))
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            logits = net(((x - mean) / std).contiguous(memory_format=torch.channels_last))
+        loss = cross_entropy(logits, torch.from_numpy(np.stack(labels)).long().to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -196,25 +207,36 @@ def train_arm(base: str, target: str, folder: Path, pseudo: Source | None, args:
         statistics=statistics(train_on), training={"arm": base, "unseen": target, "steps": used.steps, **facts},
     )  # fmt: skip
     save_bundle(folder / "model.sealmap", card, net, overwrite=True)
-    found = zero_bias(folder / "model.sealmap", held_out)
-    made = {"thresholds": {"0.5": 0.5, **found}, "cpu_minutes": cpu_minutes() - started, "settings": settings_of(args)}
+    made = {"cpu_minutes": cpu_minutes() - started, "settings": settings_of(args)}
     write_text(folder / "made.json", json.dumps(made, indent=1), overwrite=True)
 
 
-def zero_bias(bundle: Path, held_out: Sequence[Source]) -> dict[str, float]:
-    """The threshold without area bias on the source's validation part, if there is one."""
-    engine = TorchEngine(load_bundle(bundle))
+def thresholds_of(base: str, target: str, folder: Path, args: argparse.Namespace) -> dict[str, float]:
+    """0.5 and those without area bias on the source's validation part; found once, from the model alone."""
+    note = folder / "thresholds.json"
+    if not note.exists():
+        _, held_out = parts(target, base, args)
+        engine = TorchEngine(load_bundle(folder / "model.sealmap"))
+        found = {"0.5": 0.5}
+        for name, seen in (("zero bias", held_out), ("zero bias, varied", varied(held_out, VARIED))):
+            try:
+                found[name] = choose_threshold(tally_of(engine, seen).curve(), "zero_bias")
+            except DatasetError as error:
+                print(f"  no threshold '{name}': {error}", flush=True)
+        write_text(note, json.dumps(found), overwrite=True)
+    found = json.loads(note.read_text())
+    return dict(found)
+
+
+def tally_of(engine: TorchEngine, held_out: Sequence[Source]) -> ReliabilityTally:
+    """Probabilities of sealed against labels, pooled."""
     tally = ReliabilityTally.zero()
     for source in held_out:
         for i in range(len(source.chips)):
             pixels, label = source.chips.read(i)
             sealed = p_sealed(predict_array(pixels, source.chips.gsd_m, engine, 255.0), ROOF_PAVED)
             tally += ReliabilityTally.of(sealed, ROOF_PAVED.sealed_HW(label), label != IGNORE)
-    try:
-        return {"zero bias": choose_threshold(tally.curve(), "zero_bias")}
-    except DatasetError as error:
-        print(f"  no zero-bias threshold: {error}", flush=True)
-        return {}
+    return tally
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -234,7 +256,7 @@ def cpu_minutes() -> float:
 def make(arm: str, target: str, flight: Sequence[Path], args: argparse.Namespace) -> Made:
     """The model of an arm; what is not there yet is made, what it is made from first."""
     base, _, remedy = arm.rpartition("+") if "+" in arm else (arm, "", "")
-    folder = args.out / target / slug(arm)
+    folder = args.out / ("any" if arm == "town" else target) / slug(arm)  # the town alone knows no target
     if not remedy:
         return given(base) if base not in BASES else trained(base, target, folder, None, args)
     teacher = make(base, target, flight, args)
@@ -283,8 +305,9 @@ def trained(
             remedy="choose another --out or remove the folder",
         )
     return Made(
-        bundle=folder / "model.sealmap", match=False, thresholds=found["thresholds"], cpu_minutes=found["cpu_minutes"]
-    )
+        bundle=folder / "model.sealmap", match=False, thresholds=thresholds_of(base, target, folder, args),
+        cpu_minutes=found["cpu_minutes"],
+    )  # fmt: skip
 
 
 def pseudo_labels(teacher: Made, flight: Sequence[Path]) -> Source:

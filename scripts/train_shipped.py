@@ -27,6 +27,7 @@ from sealmap.model.bundle import save_bundle
 from sealmap.model.card import BandStatistics, ModelCard
 from sealmap.model.network import build_network
 from sealmap.training.batches import Source
+from sealmap.training.domain import another_flight
 from sealmap.training.loop import CHECKPOINT, Progress, Trained, train
 from sealmap.training.recipes import Recipe, unet_lite0
 
@@ -112,6 +113,21 @@ def town(folder: Path) -> Scenes:
     return Scenes(scenes=tuple(pairs), gsd_m=0.2)
 
 
+def varied(held_out: Sequence[Source], looks: int) -> list[Source]:
+    """Each scene ``looks`` times, as other flights would show it: what an unseen flight does to a model, in part."""
+    found = []
+    for s in held_out:
+        pairs = []
+        for i in range(len(s.chips)):
+            pixels, label = s.chips.read(i)
+            image = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            for look in range(looks):
+                other = another_flight(image, np.random.default_rng((7, i, look)))
+                pairs.append((np.ascontiguousarray(other.transpose(2, 0, 1)), label))
+        found.append(Source(chips=Scenes(scenes=tuple(pairs), gsd_m=s.chips.gsd_m), weight=s.weight))
+    return found
+
+
 def sources(work: Path) -> tuple[list[Source], list[Source]]:
     names = [n for n in tallinn_names() if n not in TEST + VALIDATION]
     train_on = [
@@ -164,6 +180,7 @@ def card_of(used: Recipe, result: Trained, train_on: Sequence[Source]) -> ModelC
             "commit": commit.stdout.strip(),
             "encoder_weights": result.encoder_source,
             "steps": used.steps, "patch": used.patch, "batch": used.batch, "seed": used.seed,
+            "precision": result.precision,
             "seconds": round(result.seconds),
             "iou_sealed_validation": round(result.iou_sealed, 4),
             "data": [
@@ -187,6 +204,7 @@ def best_so_far(work: Path, used: Recipe) -> Trained:
         history=found["history"],
         encoder_source=found["encoder_source"],
         seconds=found["seconds"],
+        precision=found["recipe"]["precision"],
     )
 
 

@@ -159,6 +159,7 @@ def _card(recipe: Recipe, chips: ChipSet, result: Trained) -> ModelCard:
             "patch": recipe.patch,
             "batch": recipe.batch,
             "seed": recipe.seed,
+            "precision": result.precision,
             "seconds": round(result.seconds, 1),
             "labels": chips.rules,
             "chips": chips.split_counts(),

@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sealmap.model.losses import combined
 from sealmap.model.network import build_network, load_encoder_weights
 from sealmap.training.batches import Source, batches
 from sealmap.training.interrupt import Interrupt
+from sealmap.training.precision import DTYPES, chosen_for, keep_depthwise_float32
 from sealmap.training.recipes import Recipe
 from sealmap.training.validate import validate
 
@@ -33,8 +34,6 @@ _PLAIN = ("step", "best", "stale", "seconds", "history", "losses", "encoder_sour
 
 _FREE = {"workers", "checkpoint_minutes"}
 """What may differ when a run goes on: nothing learned depends on it."""
-
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,13 +48,17 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """The best averaged network, its validation IoU, its history (rows of COLUMNS) and origin of its encoder."""
+    """The best averaged network, its validation IoU, its history (rows of COLUMNS) and origin of its encoder.
+
+    precision: the network was trained in, 'auto' resolved.
+    """
 
     network: nn.Module
     iou_sealed: float
     history: list[dict[str, float]]
     encoder_source: str
     seconds: float
+    precision: str
 
 
 @dataclass(kw_only=True, slots=True)
@@ -138,6 +141,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     _tidy(folder, resume=resume)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if recipe.precision == "auto":  # from here on, and in the checkpoint, what this machine has made of it
+        recipe = replace(recipe, precision=chosen_for(device))
     gsd_m = recipe.gsd_m or sources[0].chips.gsd_m
     state = _start(recipe, sources[0].chips.legend, len(sources[0].chips.bands), device)
     if resume:
@@ -175,6 +180,7 @@ def train(
         history=state.history,
         encoder_source=state.encoder_source,
         seconds=state.seconds,
+        precision=recipe.precision,
     )
 
 
@@ -201,6 +207,8 @@ def _start(recipe: Recipe, legend: Legend, bands: int, device: torch.device) -> 
     source = load_encoder_weights(net, recipe.encoder, recipe.encoder_weights, bands=bands)
     ema = build_network(*kind, bands=bands, classes=len(legend))
     ema.load_state_dict(net.state_dict())
+    if device.type == "cpu" and recipe.precision == "bf16":
+        keep_depthwise_float32(net)
     net, ema = (n.to(device, memory_format=torch.channels_last) for n in (net, ema))  # type: ignore[call-overload]
     encoder = list(net.get_submodule("encoder").parameters())
     taken = {id(p) for p in encoder}
@@ -220,7 +228,7 @@ def _step(state: _State, recipe: Recipe, x: Tensor, labels: Tensor) -> tuple[flo
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state.step) * group["share"]
     state.net.train()
-    with torch.autocast(x.device.type, dtype=_DTYPES.get(recipe.precision), enabled=recipe.precision != "fp32"):
+    with torch.autocast(x.device.type, dtype=DTYPES.get(recipe.precision), enabled=recipe.precision != "fp32"):
         logits = state.net(x)
     loss = combined(logits, labels, recipe.mix)
     state.optimiser.zero_grad(set_to_none=True)

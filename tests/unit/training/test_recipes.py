@@ -55,7 +55,7 @@ def test_every_field_can_be_set_to_what_it_is() -> None:
         ("tiny", {"ema": "1"}, "out of range: ema 1"),
         ("tiny", {"lr": "nan"}, "out of range.*lr nan"),
         ("tiny", {"zoom": "0.5"}, "zoom 0.5"),
-        ("tiny", {"precision": "fp8"}, "precision is 'fp8' → use one of: fp32, bf16, fp16"),
+        ("tiny", {"precision": "fp8"}, "precision is 'fp8' → use one of: auto, fp32, bf16, fp16"),
         ("tiny", {"loss": "dice"}, "loss is 'dice' → use one of: ce, focal, gce"),
         ("tiny", {"balance": "sheet"}, "balance is 'sheet' → use one of: chips, sheets"),
         ("tiny", {"domain": "1.5"}, "domain 1.5"),
