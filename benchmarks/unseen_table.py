@@ -117,7 +117,7 @@ def resampled(groups: list[NDArray[np.int64]], value: Callable[[list[NDArray[np.
     judged = groups[0].sum(axis=(1, 2)) > 0
     groups = [g[judged] for g in groups]
     samples = [value([g[draw].sum(axis=0) for g in groups]) for draw in draws(int(judged.sum()), 1)]
-    return interval(value([g.sum(axis=0) for g in groups]), samples)
+    return interval(value([g.sum(axis=0) for g in groups]), samples, units=int(judged.sum()))
 
 
 def summary(counts_KK: NDArray[np.int64]) -> dict[str, dict[str, float]]:

@@ -47,6 +47,8 @@ def command(
         raise typer.BadParameter("give one chip folder, or orthophotos with --truth", param_hint="GROUND")
     if not truth and (parcels or legend):
         raise typer.BadParameter("parcels and legend belong to whole sheets: add --truth", param_hint="--truth")
+    if not truth and match:
+        raise typer.BadParameter("only whole sheets are matched: add --truth, or leave it out", param_hint="--match")
     bundle = bundle_of(model)
     output = Output(folder=out, overwrite=overwrite, language=language, seed=seed)
     with progress("windows" if truth else "chips", quiet=as_json) as report:

@@ -26,7 +26,9 @@ def command(
         list[str] | None, typer.Option("--set", help="Override a recipe: KEY=VALUE (repeatable).")
     ] = None,
     aim: Annotated[str, typer.Option(help="What the threshold is chosen for: iou, f1 or zero_bias.")] = "iou",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, or begin where there is none.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

@@ -30,6 +30,7 @@ def _strikes(scores: Mapping[str, Any], language: Language) -> Iterator[str]:
     if found is not None and not bias["low"] <= 0 <= bias["high"]:
         direction = say("more" if bias["value"] > 0 else "less", language)
         yield say("note.bias", language, direction=direction, bias=share(bias["value"], language, signed=True))
+    yield from _outlines(scores, language)
     if scores["blocks"] < FEW_BLOCKS:
         yield say("note.blocks", language, n=number(scores["blocks"], language))
     said = scores["probabilities"]
@@ -45,3 +46,10 @@ def _strikes(scores: Mapping[str, Any], language: Language) -> Iterator[str]:
     parcels = scores["parcels"]
     if parcels and parcels["left_out"]:
         yield say("note.parcels", language, n=number(parcels["left_out"], language))
+
+
+def _outlines(scores: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """Whether there is no boundary IoU of 'sealed' although there are outlines in truth."""
+    judged = scores["boundary_judged"]["sealed"]
+    if judged is not None and scores["scores"]["sealed"]["boundary_iou"]["value"] is None:
+        yield say("note.boundary", language, judged=share(judged, language))

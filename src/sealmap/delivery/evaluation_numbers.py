@@ -32,13 +32,18 @@ def spread(
     signed: bool = False,
     percent: bool = False,
     m2: bool = False,
+    decimals: int = 1,
 ) -> tuple[str, str] | None:
-    """Low and high end of a 95 % interval as printed, None where there is none. Signed scores are in percent."""
+    """Low and high end of a 95 % interval as printed, None where there is none.
+
+    Signed scores are in percent, unless they are of m²; decimals: of m².
+    """
     low, high = found["low"], found["high"]
     if low is None or high is None:
         return None
     if m2:
-        return area(low, language, signed=signed, decimals=1), area(high, language, signed=signed, decimals=1)
+        low_m2, high_m2 = (area(end, language, signed=signed, decimals=decimals) for end in (low, high))
+        return low_m2, high_m2
     if signed or percent:
         return share(low, language, signed=signed), share(high, language, signed=signed)
     return score(low, language), score(high, language)

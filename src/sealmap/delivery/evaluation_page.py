@@ -119,6 +119,8 @@ def _cards(page: EvaluationPage) -> list[tuple[str, str, str]]:
     sealed = scores["scores"]["sealed"]
 
     def around(name: str, *, signed: bool = False) -> str:
+        if sealed[name]["value"] is None:
+            return ""
         found = spread(sealed[name], language, signed=signed)
         return say("interval", language, low=found[0], high=found[1]) if found else say("no_interval", language)
 
@@ -174,7 +176,8 @@ def _classes(page: EvaluationPage) -> list[dict[str, Any]]:
         cells = [(score(found[name]["value"], language), spread(found[name], language)) for name in _COLUMNS]
         bias, bias_m2 = found["area_bias"], found["area_bias_m2"]
         cells.append((share(bias["value"], language, signed=True), spread(bias, language, signed=True)))
-        cells.append((area(bias_m2["value"], language, signed=True), None))
+        around = spread(bias_m2, language, signed=True, m2=True, decimals=0)
+        cells.append((area(bias_m2["value"], language, signed=True), around))
         rows.append({"name": names[key], "cells": cells, "sum": key == "sealed" and len(page.scores["scores"]) > 2})
     return rows
 
@@ -287,7 +290,11 @@ def _parcels(page: EvaluationPage) -> dict[str, Any] | None:
     return {
         "rows": rows,
         "text": say(
-            "parcels_text", language, n=number(found["parcels"], language), left=number(found["left_out"], language)
+            "parcels_text",
+            language,
+            n=number(found["parcels"], language),
+            left=number(found["left_out"], language),
+            blocks=number(found["blocks"], language),
         ),
         "scatter": drawn,
         "scatter_text": say("scatter", language, chosen=chosen),

@@ -94,9 +94,19 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "more": ("viel", "much"),
     "less": ("wenig", "little"),
+    "note.boundary": (
+        (
+            "Keine IoU der Umrisse: Die Labels lassen die Umgebung der Kanten aus. Nur {judged} des wahren Umrisses"
+            " sind auf beiden Seiten beurteilt."
+        ),
+        (
+            "Boundary IoU not given: labels ignore the surroundings of edges. Only {judged} of the true outline is"
+            " judged on both sides."
+        ),
+    ),
     "note.blocks": (
-        "Nur {n} Blöcke (Seite 1024 Pixel): Die Intervalle sind grob oder fehlen. Mehr Kacheln schaffen Sicherheit.",
-        "Only {n} blocks (side 1024 pixels): intervals are rough or missing. More sheets give certainty.",
+        "Nur {n} Blöcke (Seite rund 200 m): Die Intervalle sind weit oder fehlen. Mehr Kacheln schaffen Sicherheit.",
+        "Only {n} blocks (side about 200 m): intervals are wide or missing. More sheets give certainty.",
     ),
     "note.ece": (
         "Die Wahrscheinlichkeiten sind im Mittel um {ece} falsch; „sealmap calibrate“ stellt sie nach.",
@@ -115,15 +125,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "scores_text": (
         (
             "Unter jedem Wert das 95 %-Intervall aus {resamples} Ziehungen mit Zurücklegen über {blocks} Blöcke (Seite"
-            " 1024 Pixel). Die IoU der Umrisse vergleicht nur die innersten 3 Pixel an den Umrissen von Wahrheit und"
-            " Karte (Cheng u. a. 2021); Pixel bis 3 Pixel neben Unbeurteiltem zählen dabei nicht. Flächenfehler:"
-            " vorhergesagt ÷ wahr − 1. „Versiegelt“ ist die Summe der versiegelten Klassen."
+            " rund 200 m), bei wenigen Blöcken verbreitert wie bei Student. Die IoU der Umrisse vergleicht nur die"
+            " innersten 3 Pixel an den Umrissen von Wahrheit und Karte (Cheng u. a. 2021); Pixel bis 3 Pixel neben"
+            " Unbeurteiltem zählen dabei nicht, und ist der halbe wahre Umriss nicht beurteilt, so gibt es sie nicht."
+            " Flächenfehler: vorhergesagt ÷ wahr − 1. „Versiegelt“ ist die Summe der versiegelten Klassen."
         ),
         (
-            "Below each score its 95 % interval from {resamples} draws with replacement over {blocks} blocks (side 1024"
-            " pixels). Boundary IoU compares only the innermost 3 pixels along the outlines of truth and map (Cheng et"
-            " al. 2021); pixels within 3 pixels of what is not judged do not count there. Area bias: predicted ÷ true −"
-            " 1. “Sealed” is the union of the sealed classes."
+            "Below each score its 95 % interval from {resamples} draws with replacement over {blocks} blocks (side"
+            " about 200 m), widened for few blocks as Student's t. Boundary IoU compares only the innermost 3 pixels"
+            " along the outlines of truth and map (Cheng et al. 2021); pixels within 3 pixels of what is not judged do"
+            " not count there, and where less than half of the true outline is judged there is none. Area bias:"
+            " predicted ÷ true − 1. “Sealed” is the union of the sealed classes."
         ),
     ),
     "class": ("Klasse", "Class"),
@@ -185,13 +197,13 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "parcels_text": (
         (
             "{n} Flurstücke, Wahrheit und Karte gleich gezählt, an den Grenzen pixelgenau anteilig. {left} sind ohne"
-            " Urteil (mehr als 5 % der Fläche unbekannt). Intervalle aus Ziehungen über Flurstücke. Jedes Flurstück"
-            " steht in parcels.csv."
+            " Urteil (mehr als 5 % der Fläche unbekannt). Intervalle aus Ziehungen über die {blocks} Blöcke, in denen"
+            " sie liegen, da Nachbarn ähnlich irren. Jedes Flurstück steht in parcels.csv."
         ),
         (
             "{n} parcels, truth and map counted alike, with exact shares of pixels at the boundaries. {left} are left"
-            " out (more than 5 % of the area unknown). Intervals from draws over parcels. Each parcel is in"
-            " parcels.csv."
+            " out (more than 5 % of the area unknown). Intervals from draws over the {blocks} blocks that they lie in,"
+            " since neighbours err alike. Each parcel is in parcels.csv."
         ),
     ),
     "parcel_size": ("Größe des Flurstücks", "Size of parcel"),
@@ -263,6 +275,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     # --- facts ---
     "facts": ("Woraus diese Zahlen sind", "What these numbers are from"),
     "fact.model": ("Modell", "Model"),
+    "fact.adapted": ("Anpassung", "Adaptation"),
+    "fact.match": ("Helligkeit an die Trainingsdaten angeglichen", "Brightness matched to the training data"),
     "fact.recipe": ("Training", "Training"),
     "fact.threshold": ("Schwelle", "Threshold"),
     "fact.gsd": ("Bodenauflösung", "Ground sampling distance"),
@@ -273,6 +287,15 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "fact.windows": ("Fenster (Schritt + Rand)", "Windows (step + border)"),
     "fact.date": ("Datum", "Date"),
     "fact.version": ("sealmap", "sealmap"),
+    "adapted": (
+        "das Modell wurde am {date} an {sheets} angepasst (Anteil {mix})",
+        "the model was adapted to {sheets} on {date} (mix {mix})",
+    ),
+    "adapted.more": (" und {n} weitere", " and {n} more"),
+    "adapted.older": (
+        "seine Temperatur {temperature} und Schwelle {threshold} sind älter",
+        "its temperature {temperature} and threshold {threshold} are older than that",
+    ),
     "inputs": ("Eingaben (SHA-256)", "Inputs (SHA-256)"),
 }
 

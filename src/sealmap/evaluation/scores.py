@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from sealmap.core.confusion import Confusion, unions
-from sealmap.evaluation.bootstrap import RESAMPLES, Interval, draws, interval
+from sealmap.evaluation.bootstrap import BIAS, RESAMPLES, SHARE, Interval, draws, interval
 from sealmap.evaluation.boundary import BoundaryCounts
 from sealmap.evaluation.objects import SIZES, Objects, SizeCounts
 from sealmap.evaluation.windows import ClassCalls, Window
 
-SCHEMA = 2
-"""Version of scores.json. 1 had neither boundary IoU nor objects, parcels or probabilities, and did not say so."""
+SCHEMA = 3
+"""Version of scores.json. 1 had neither boundary IoU nor objects, parcels or probabilities, and did not say so.
+
+2 gave boundary IoU for labels that ignore edges, plain percentiles as intervals, and drew each parcel by itself.
+"""
 
 Scores = dict[str, dict[str, Interval]]
 """By key of ``core.confusion.unions``, then by name of the score."""
@@ -89,10 +92,14 @@ def _part(windows: Sequence[Window], pixel_area_m2: float, seed: int) -> Part:
     judged = [b for b in blocks.values() if b[0].pixels]
     total = sum((c for c, _ in judged), empty[0]), sum((b for _, b in judged), empty[1])
     resampled = _resampled(judged, pixel_area_m2, seed)
-    scores = {
-        key: {name: interval(value, [r[key][name] for r in resampled]) for name, value in row.items()}
-        for key, row in scores_of(*total, pixel_area_m2).items()
-    }
+    scores = {}
+    for key, row in scores_of(*total, pixel_area_m2).items():
+        tp, _, fn, _ = total[0].binary(unions(legend)[key])
+        ranges = {"area_bias": BIAS, "area_bias_m2": (-(tp + fn) * pixel_area_m2, np.inf)}
+        scores[key] = {
+            name: interval(value, [r[key][name] for r in resampled], units=len(judged), within=ranges.get(name, SHARE))
+            for name, value in row.items()
+        }
     return Part(scores=scores, counts=total[0], boundary=total[1], blocks=len(judged))
 
 
@@ -104,10 +111,11 @@ def _resampled(
     legend = blocks[0][0].legend
     counts = np.stack([c.counts_KK for c, _ in blocks])
     bands = np.stack([b.counts_U2 for _, b in blocks])
+    outlines = np.stack([b.outline_U2 for _, b in blocks])
     return [
         scores_of(
             Confusion(legend=legend, counts_KK=counts[draw].sum(axis=0)),
-            BoundaryCounts(legend=legend, counts_U2=bands[draw].sum(axis=0)),
+            BoundaryCounts(legend=legend, counts_U2=bands[draw].sum(axis=0), outline_U2=outlines[draw].sum(axis=0)),
             pixel_area_m2,
         )
         for draw in draws(len(blocks), seed)
@@ -128,6 +136,7 @@ def to_json(found: Evaluation, objects: Objects | None = None) -> dict[str, Any]
         "seed": found.seed,
         "accuracy": plain(total.counts.accuracy),
         "scores": {key: spreads(row) for key, row in total.scores.items()},
+        "boundary_judged": {key: plain(share) for key, share in total.boundary.judged().items()},
         "sealed_m2": {
             "truth": round((tp + fn) * area, 1),
             "predicted": round((tp + fp) * area, 1),

@@ -140,7 +140,7 @@ class Halves:
     ece, brier: by 'none' (as it was), 'temperature' and 'isotonic', over the pixels of both halves.
     isotonic_wins: whether isotonic regression beats the others by more than 1 % of the Brier score in each half.
     temperature_loses: whether ECE and Brier score are both worse with the temperature than without.
-    area_bias: on each half, with temperature and threshold chosen on the other.
+    area_bias: on each half, with temperature and threshold chosen on the other; as it was where the temperature loses.
     """
 
     ece: dict[str, float]
@@ -162,23 +162,27 @@ def compare_on_halves(sample: PixelSample, aim: str, *, temperature: float) -> H
             remedy="prepare more validation chips",
         )
     judged: dict[str, list[ReliabilityTally]] = {"none": [], "temperature": [], "isotonic": []}
-    biases = []
+    fits = []
     for second in (False, True):
         there, here = sample.of_half(second=not second), sample.of_half(second=second)
-        fitted = fit_temperature(there)
+        fits.append(fit_temperature(there))
         judged["none"].append(here.tally(temperature))
-        judged["temperature"].append(here.tally(fitted))
+        judged["temperature"].append(here.tally(fits[-1]))
         judged["isotonic"].append(moved(judged["none"][-1], isotonic(there.tally(temperature))))
-        threshold = choose_threshold(there.tally(fitted).curve(), aim)
-        biases.append(judged["temperature"][-1].curve().at(threshold)["area_bias"])
     both = {how: (a + b).reliability() for how, (a, b) in judged.items()}
     single = {how: [t.reliability().brier for t in tallies] for how, tallies in judged.items()}
     others = zip(single["none"], single["temperature"], strict=True)
     ece, brier = {how: r.ece for how, r in both.items()}, {how: r.brier for how, r in both.items()}
+    loses = ece["temperature"] > ece["none"] and brier["temperature"] > brier["none"]
+    served = [temperature, temperature] if loses else fits
+    biases = []
+    for second, chosen in zip((False, True), served, strict=True):
+        threshold = choose_threshold(sample.of_half(second=not second).tally(chosen).curve(), aim)
+        biases.append(sample.of_half(second=second).tally(chosen).curve().at(threshold)["area_bias"])
     return Halves(
         ece=ece,
         brier=brier,
         isotonic_wins=all(iso < (1 - _GAIN) * min(pair) for iso, pair in zip(single["isotonic"], others, strict=True)),
-        temperature_loses=ece["temperature"] > ece["none"] and brier["temperature"] > brier["none"],
+        temperature_loses=loses,
         area_bias=(biases[0], biases[1]),
     )

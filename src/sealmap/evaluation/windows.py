@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,16 +14,12 @@ from sealmap.core.confusion import Confusion
 from sealmap.core.errors import DatasetError
 from sealmap.core.grid import Window as Area
 from sealmap.core.legend import IGNORE, SEALED, Legend
+from sealmap.evaluation.blocks import Block, chip_blocks, parted, sheet_blocks
 from sealmap.evaluation.boundary import WIDTH_PX, BoundaryCounts, eroded
 from sealmap.evaluation.objects import Objects, ObjectTally
 
-BLOCK_PX = 1024
-"""Side of a block: windows nearer than this are not independent of each other."""
-
 SHEET_WINDOW_PX = 512
 """Most side of a window of a whole sheet."""
-
-_PER_BLOCK = BLOCK_PX // SHEET_WINDOW_PX
 
 _STRIP_PX = 256
 """Rows in memory at a time where objects are counted."""
@@ -157,6 +152,16 @@ class Chips(Protocol):
         ...
 
     @property
+    def patch(self) -> int:
+        """Side of a chip in pixels."""
+        ...
+
+    @property
+    def gsd_m(self) -> float:
+        """Side of a pixel."""
+        ...
+
+    @property
     def pixel_scale(self) -> float:
         """The pixel value that is full brightness."""
         ...
@@ -173,6 +178,11 @@ class Ground(Protocol):
     @property
     def area(self) -> Area:
         """The window of all pixels."""
+        ...
+
+    @property
+    def gsd_m(self) -> float:
+        """Side of a pixel."""
         ...
 
     @property
@@ -208,6 +218,7 @@ def score_chips(
     whole: dict[str, list[tuple[int, int, int, int]]] = {}
     inner: dict[str, list[tuple[int, int, int, int]]] = {}
     windows = []
+    blocks = chip_blocks([(c.sheet, c.row, c.col) for c in chips.chips], chips.patch, chips.gsd_m)
     for i in range(len(chips)):
         chip, (pixels, label) = chips.chips[i], chips.read(i)
         pred, probability = say(pixels)
@@ -221,7 +232,7 @@ def score_chips(
         window = Window(
             name=chip.name,
             sheet=chip.sheet,
-            block=f"{chip.sheet}/{chip.row // BLOCK_PX}/{chip.col // BLOCK_PX}",
+            block=blocks[i],
             counts=Confusion.of(judge.legend, np.where(fresh, truth, IGNORE).astype(np.uint8), said),
             boundary=BoundaryCounts.of(judge.legend, truth, said, contour),
             calls=judge.calls(label, pred, fresh),
@@ -244,11 +255,12 @@ def score_sheets(
 ) -> list[Window]:
     """Score whole sheets in windows of SHEET_WINDOW_PX, each read with a margin, so that no contour is lost."""
     windows: list[Window] = []
-    places = list(_places(ground.sheets))
-    for done, (number, block, area) in enumerate(places, 1):
-        sheet, whole = ground.sheets[number]
-        before = [a for _, a in ground.sheets[:number] if a.intersect(area)]
-        label, pred, probability = ground.read(area.expand(WIDTH_PX))
+    places = [(block, area) for block in sheet_blocks(ground.sheets, ground.gsd_m) for area in _areas(block)]
+    for done, (block, area) in enumerate(places, 1):
+        sheet, whole = ground.sheets[block.sheet]
+        before = [a for _, a in ground.sheets[: block.sheet] if a.intersect(area)]
+        wide = area.expand(WIDTH_PX)
+        label, pred, probability = ground.read(wide)
         counted = np.zeros(label.shape, np.bool_)
         keep = (slice(WIDTH_PX, -WIDTH_PX),) * 2
         taken = [(a.row, a.col, a.height, a.width) for a in before]
@@ -257,9 +269,9 @@ def score_sheets(
         window = Window(
             name=f"{sheet} {area.row - whole.row}/{area.col - whole.col}",
             sheet=sheet,
-            block=block,
+            block=block.name,
             counts=Confusion.of(judge.legend, np.where(counted, truth, IGNORE).astype(np.uint8), said),
-            boundary=BoundaryCounts.of(judge.legend, truth, said, counted),
+            boundary=BoundaryCounts.of(judge.legend, truth, said, counted & _inner(ground.area, wide)),
             calls=judge.calls(label, pred, counted),
         )
         seen = Seen(
@@ -283,19 +295,19 @@ def _some(windows: list[Window], remedy: str) -> list[Window]:
     return windows
 
 
-def _places(sheets: Sequence[tuple[str, Area]]) -> Iterator[tuple[int, str, Area]]:
-    """(index of the sheet, block, window on the grid) of each window; those of a sheet are of nearly one size."""
-    for number, (name, sheet) in enumerate(sheets):
-        rows, cols = (_edges(side) for side in (sheet.height, sheet.width))
-        for i, (top, bottom) in enumerate(pairwise(rows)):
-            for j, (left, right) in enumerate(pairwise(cols)):
-                area = Area(row=sheet.row + top, col=sheet.col + left, height=bottom - top, width=right - left)
-                yield number, f"{name}/{i // _PER_BLOCK}/{j // _PER_BLOCK}", area
+def _areas(block: Block) -> list[Area]:
+    """The windows of a block, of nearly one size."""
+    rows, cols = (-(-side // SHEET_WINDOW_PX) for side in (block.place.height, block.place.width))
+    return [area for _, _, area in parted(block.place, rows, cols)]
 
 
-def _edges(side: int) -> list[int]:
-    count = -(-side // SHEET_WINDOW_PX)
-    return [round(i * side / count) for i in range(count + 1)]
+def _inner(ground: Area, window: Area) -> NDArray[np.bool_]:
+    """True in a window where a contour is one, and not the edge of all ground."""
+    here = np.zeros((window.height, window.width), np.bool_)
+    inside = window.intersect(ground)
+    if inside is not None:
+        here[inside.within(window)] = True
+    return eroded(here, WIDTH_PX)
 
 
 def _not_counted(

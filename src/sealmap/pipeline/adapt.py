@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sealmap.core.errors import BundleError, SettingsError
 from sealmap.core.record import InputFile
 from sealmap.delivery.adaptation_page import AdaptationPage, BeforeAfter, SampleView, write_adaptation_page
+from sealmap.delivery.evaluation_texts import say
+from sealmap.delivery.texts import Language
 from sealmap.files.atomic import refuse_existing, staged_folder
 from sealmap.files.hashing import input_file
 from sealmap.files.provenance import now, versions
@@ -89,17 +91,19 @@ def adaptation_of(card: ModelCard) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-def told(card: ModelCard) -> str:
+def told(card: ModelCard, language: Language = "en") -> str:
     """One line for people on an adapted bundle; empty for any other."""
     found = adaptation_of(card)
     if found is None:
         return ""
     sheets = list(found["sheets"])
-    named = ", ".join(sheets[:3]) + (f" and {len(sheets) - 3} more" if len(sheets) > 3 else "")
-    line = f"the model was adapted to {named} on {found['date'][:10]} (mix {found['mix']:g})"
+    more = say("adapted.more", language, n=str(len(sheets) - 3)) if len(sheets) > 3 else ""
+    named = ", ".join(sheets[:3]) + more
+    line = say("adapted", language, sheets=named, date=found["date"][:10], mix=f"{found['mix']:g}")
     if card.calibration and not card.calibration.get(OLDER):
         return line  # calibrated again since
-    return f"{line}; its temperature {card.temperature:g} and threshold {card.threshold:g} are older than that"
+    figures = {"temperature": f"{card.temperature:g}", "threshold": f"{card.threshold:g}"}
+    return f"{line}; {say('adapted.older', language, **figures)}"
 
 
 def adapt(

@@ -23,6 +23,7 @@ from sealmap.model.card import ModelCard
 from sealmap.model.engine import Engine
 from sealmap.model.engines import TorchEngine
 from sealmap.pipeline import Progress, shipped_bundle, silent
+from sealmap.pipeline.evaluate import learnt_from
 from sealmap.prediction.single import predict_array
 
 SAMPLE = 200_000
@@ -35,7 +36,7 @@ MOST_BIAS = 0.05
 """A threshold chosen on one half of the blocks is told to be weak where it has more area bias on the other."""
 
 _BLOCK_PX = 1024
-"""Side of a block of chips of one sheet, as in the intervals of an evaluation."""
+"""Side of a block of chips of one sheet."""
 
 _SEED = 1
 
@@ -119,10 +120,13 @@ def calibrate(job: CalibrateJob, *, progress: Progress = silent) -> Calibrated:
     refuse_existing(job.out, job.figure, overwrite=job.overwrite)
     check_aim(job.aim)
     refuse_test(job.split)
-    sets = [ChipSet.open(folder).select(job.split) for folder in job.chips]
+    whole = [ChipSet.open(folder) for folder in job.chips]
+    sets = [s.select(job.split) for s in whole]
     bundle = load_bundle(job.model or shipped_bundle())
     labels = ", ".join(dict.fromkeys(s.rules for s in sets))
-    found = calibrate_on(bundle, sets, aim=job.aim, origin={"split": job.split, "labels": labels}, progress=progress)
+    origin = {"split": job.split, "labels": labels}
+    seen = learnt_from(bundle.card, whole, job.split)
+    found = calibrate_on(bundle, sets, aim=job.aim, origin=origin, seen=seen, progress=progress)
     save_card(job.out, replace(bundle, card=found.card), overwrite=job.overwrite)
     write_calibration_figure(job.figure, found.figure, overwrite=job.overwrite)
     return found
@@ -143,11 +147,13 @@ def calibrate_on(
     *,
     aim: str,
     origin: dict[str, Any],
+    seen: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Calibrated:
     """Measure a model on held-out chips, through the same path as prediction, and fit temperature and threshold.
 
     Sets are pooled, pixel by pixel; a pixel of overlapping chips counts once. origin: split and labels, for the card.
+    seen: warnings to go along (``learnt_from``). A temperature that loses on the other half of the blocks is not taken.
     The chips are predicted twice, since with resampling a temperature acts before it and a threshold after it.
     DatasetError where no threshold can be chosen, see ``choose_threshold``.
     """
@@ -157,6 +163,9 @@ def calibrate_on(
     sample, before = _measure(TorchEngine(bundle), views, lambda done: progress(done, steps))
     _two_sided(before)
     temperature, warnings = _temperature(sample, card)
+    halves, failed = _halves(sample, aim, card.temperature)
+    if halves is not None and halves.temperature_loses:
+        temperature = card.temperature
     served = replace(card, temperature=temperature)
     after = before
     if temperature != card.temperature:
@@ -166,9 +175,7 @@ def calibrate_on(
     curve = after.curve()
     threshold = choose_threshold(curve, aim)
     blocks = len({view.block for view in views})
-    warnings += _weak(before, blocks, threshold)
-    halves, failed = _halves(sample, aim, card.temperature)
-    warnings += failed
+    warnings = [*seen, *warnings, *_weak(before, blocks, threshold), *failed]
     rows = {
         "before": _row(before, card.temperature, card.threshold),
         "after": _row(after, temperature, threshold),
@@ -334,7 +341,7 @@ def _halves(sample: PixelSample, aim: str, temperature: float) -> tuple[Halves |
         rows = {how: f"ECE {found.ece[how]:.4f}, Brier {found.brier[how]:.4f}" for how in ("temperature", "none")}
         warnings.append(
             f"a temperature fitted on one half of the blocks makes the other half worse: {rows['temperature']} instead"
-            f" of {rows['none']}"
+            f" of {rows['none']}; so it stays {temperature:g}"
         )
     if aim == "zero_bias" and max(map(abs, found.area_bias)) > MOST_BIAS:
         told = " and ".join(f"{bias:+.1%}" for bias in found.area_bias)

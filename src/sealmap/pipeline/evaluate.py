@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sealmap.core.legend import IGNORE
 from sealmap.core.record import InputFile
 from sealmap.dataset.chipset import INDEX_FILE, ChipSet
+from sealmap.dataset.split import SPLITS
 from sealmap.delivery.evaluation_page import EvaluationPage, WindowPicture, write_evaluation_page
 from sealmap.delivery.texts import Language
 from sealmap.evaluation.calibration import ReliabilityTally
@@ -28,6 +29,7 @@ from sealmap.model.bundle import load_bundle
 from sealmap.model.card import ModelCard
 from sealmap.model.engines import TorchEngine
 from sealmap.pipeline import Progress, shipped_bundle, silent
+from sealmap.pipeline.adapt import told as told_of_adaptation
 from sealmap.prediction.mosaic import classify
 from sealmap.prediction.single import predict_array
 from sealmap.sources.dop import Flight, flights_of
@@ -126,7 +128,7 @@ def evaluate(
         tally=probabilities.tally,
         gallery=gallery,
         facts={
-            **model_facts(path.name, card, chips.gsd_m),
+            **model_facts(path.name, card, chips.gsd_m, output.language),
             "chips": f"{chips_folder.name}, {split}: {len(chips)}",
             **sheet_facts(sheets),
             "labels": f"{chips.rules} ({chips.legend.name})",
@@ -139,10 +141,11 @@ def evaluate(
     return Evaluated(evaluation=findings.evaluation, scores=scores, folder=output.folder)
 
 
-def model_facts(name: str, card: ModelCard, gsd_m: float) -> dict[str, str]:
+def model_facts(name: str, card: ModelCard, gsd_m: float, language: Language) -> dict[str, str]:
     """What is to be said of the model and of the ground sampling distance it was asked at."""
     return {
         "model": f"{name} ({card.architecture}, {card.encoder}, weights {card.weights_sha256[:12]})",
+        "adapted": told_of_adaptation(card, language),
         "recipe": ", ".join(f"{k} {card.training[k]}" for k in ("recipe", "steps", "labels") if k in card.training),
         "threshold": f"{card.threshold:g}",
         "gsd": f"{gsd_m:g} m (model {card.gsd_m:g} m)",
@@ -174,13 +177,41 @@ def seen_in_training(card: ModelCard, sheets: Sequence[str]) -> dict[str, Any]:
     Sheets of the record are under ``sheets``: a list, or lists by split; sheets of validation count, since they
     chose weights and threshold.
     """
-    named = card.training.get("sheets")
+    named = _recorded_sheets(card)
     if not named:
         return {"status": "unknown", "sheets": []}
-    parts = named.items() if isinstance(named, Mapping) else [("train", named)]
-    used = {str(s) for split, names in parts if split != "test" for s in names}
+    used = {s for split, names in named.items() if split != "test" for s in names}
     both = sorted(used & set(sheets))
     return {"status": "seen" if both else "not_seen", "sheets": both}
+
+
+def learnt_from(card: ModelCard, sets: Sequence[ChipSet], split: str) -> list[str]:
+    """A word where a bundle may have learnt from chips that it is to be calibrated on; none where it did not.
+
+    sets: folders with the chips of all splits. Val chips of the folders that the record is of are held out, by blocks
+    of a sheet perhaps: these are known by the sheets and the number of chips of each split.
+    """
+    record = _recorded_sheets(card)
+    if split == "train" and not record:
+        return ["these are chips to train on, and the model's record does not tell whether it learnt from them"]
+    sheets = {s: sorted({c.sheet for chips in sets for c in chips.chips if c.split == s}) for s in SPLITS}
+    counts = {s: sum(chips.split_counts()[s] for chips in sets) for s in SPLITS}
+    held_out = split != "train" and (sheets, counts) == (record, card.training.get("chips"))
+    learnt = [] if held_out else [s for s in sheets[split] if s in record.get("train", ())]
+    if not learnt:
+        return []
+    told = (
+        f"by its record the model learnt from {some(learnt)}: unless these very chips were kept out, temperature and"
+        " threshold come out too sure, as it knows the answers here"
+    )
+    return [told]
+
+
+def _recorded_sheets(card: ModelCard) -> dict[str, list[str]]:
+    """Sheets that the bundle's record names, by split; {} where it names none."""
+    named = card.training.get("sheets") or {}
+    parts = named.items() if isinstance(named, Mapping) else [("train", named)]
+    return {str(split): [str(s) for s in names] for split, names in parts}
 
 
 def write_findings(folder: Path, found: Findings, card: ModelCard, output: Output) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -18,8 +19,9 @@ from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, Legend, legend_named
 from sealmap.dataset.labellers import RasterLabeller
 from sealmap.delivery.geopackage import write_csv
+from sealmap.evaluation.blocks import Block, block_at, sheet_blocks
 from sealmap.evaluation.calibration import FINE
-from sealmap.evaluation.parcel_scores import ParcelAreas, ParcelScores, parcels_to_json, score_parcels
+from sealmap.evaluation.parcel_scores import ParcelAreas, parcels_to_json, score_parcels
 from sealmap.evaluation.pictures import Gallery
 from sealmap.evaluation.scores import evaluate_windows
 from sealmap.evaluation.windows import Judge, as_photo, score_sheets, sheet_objects
@@ -43,7 +45,7 @@ from sealmap.pipeline.evaluate import (
     some,
     write_findings,
 )
-from sealmap.pipeline.maps import AS_IT_IS, Mapped, Serving, predict
+from sealmap.pipeline.maps import AS_IT_IS, Mapped, Serving, predict, refuse_matching_adapted
 from sealmap.prediction.mosaic import PROBABILITY_LEVELS
 from sealmap.sources.cadastre import read_parcels
 from sealmap.sources.orthophoto import Mosaic, expand, open_mosaic
@@ -75,6 +77,7 @@ class SheetGround:
 
     def __init__(self, mosaic: Mosaic, card: ModelCard, rasters: Sequence[DatasetReader]) -> None:
         self.area = mosaic.grid.window
+        self.gsd_m = mosaic.grid.gsd_m
         self.pixel_area_m2 = mosaic.grid.pixel_area_m2
         self.sheets = [(s.name, s.window) for s in mosaic.sheets]
         self._mosaic = mosaic
@@ -124,20 +127,24 @@ def evaluate_sheets(model: Path | None, job: SheetJob, output: Output, *, progre
     """
     refuse_existing(output.folder, overwrite=output.overwrite)
     path = model or shipped_bundle()
-    read_card(path)
+    card = read_card(path)
+    if job.serving.match:
+        refuse_matching_adapted(card)
     job = replace(job, truths=expand(job.truths))
     legend = legend_named(job.legend) if job.legend else legend_of_truths(job.truths)
     with staged_folder(output.folder, overwrite=output.overwrite) as folder:
         scratch = folder / "maps"
         scratch.mkdir()
         with open_mosaic(job.orthos) as mosaic:
-            labels = RasterLabeller.open(job.truths, mosaic.grid, legend)
-            given = _parcels(job, mosaic.grid)
-            _write_truth(labels, mosaic.grid, scratch / _TRUTH)
+            grid, sheets = mosaic.grid, [(s.name, s.window) for s in mosaic.sheets]
+            labels = RasterLabeller.open(job.truths, grid, legend)
+            given = _parcels(job, grid)
+            _write_truth(labels, grid, scratch / _TRUTH)
         mapped = predict(job.orthos, scratch, model=path, serving=job.serving, progress=progress)
         findings = _score(job, mapped, scratch / _TRUTH, legend, output)
         if given is not None:
-            scored, table = _score_parcels(scratch, mapped, legend, given, output.seed)
+            areas, table = _parcel_areas(scratch, mapped, legend, given, sheet_blocks(sheets, grid.gsd_m))
+            scored = score_parcels(areas, seed=output.seed)
             write_csv(folder / PARCELS_FILE, table)
             points = np.stack([scored.judged.truth_N, scored.judged.predicted_N], axis=1)
             findings = replace(findings, parcels=parcels_to_json(scored), points_N2=points)
@@ -163,7 +170,8 @@ def _score(job: SheetJob, mapped: Mapped, truth: Path, legend: Legend, output: O
         tally=probabilities.tally,
         gallery=gallery,
         facts={
-            **model_facts(mapped.model_name, card, settings["gsd_m"]),
+            **model_facts(mapped.model_name, card, settings["gsd_m"], output.language),
+            **_match_facts(settings, card),
             **sheet_facts(sheets),
             "labels": f"{some([p.name for p in job.truths])} ({legend.name})",
             "windows": f"{settings['step_px']} px + {settings['halo_px']} px",
@@ -171,6 +179,14 @@ def _score(job: SheetJob, mapped: Mapped, truth: Path, legend: Legend, output: O
         training=seen_in_training(card, sheets),
         inputs=[*mapped.record.inputs, *(input_file(p) for p in job.truths)],
     )
+
+
+def _match_facts(settings: Mapping[str, Any], card: ModelCard) -> dict[str, str]:
+    """How, and in which bands, brightness was matched before the model saw the sheets; {} where it was not."""
+    if "match" not in settings:
+        return {}
+    bands = [b for b in card.bands if b not in settings["match_left_out"]]
+    return {"match": f"{settings['match']} ({', '.join(bands) or '–'})"}
 
 
 def legend_of_truths(truths: Sequence[Path]) -> Legend:
@@ -208,27 +224,31 @@ def _write_truth(labels: RasterLabeller, grid: Grid, path: Path) -> None:
         raise DatasetError("the truth says nothing on these sheets", remedy="check that --truth covers the sheets")
 
 
-def _score_parcels(
-    scratch: Path, mapped: Mapped, legend: Legend, given: gpd.GeoDataFrame, seed: int
-) -> tuple[ParcelScores, gpd.GeoDataFrame]:
-    """Scores per parcel and their table: truth and map accounted alike, over the ground that both know."""
+def _parcel_areas(
+    scratch: Path, mapped: Mapped, legend: Legend, given: gpd.GeoDataFrame, blocks: Sequence[Block]
+) -> tuple[ParcelAreas, gpd.GeoDataFrame]:
+    """Areas per parcel and their table: truth and map accounted alike, over the ground that both know."""
     _write_judged(scratch, mapped.classes)
     truth = account_parcels(scratch / _TRUTH_JUDGED, given, legend).table
     said = account_parcels(scratch / _MAP_JUDGED, given, mapped.card.legend).table
+    with open_raster(mapped.classes) as dataset:
+        grid = grid_of(dataset)
+    col_N, row_N = grid.to_pixels(truth.geometry.centroid.get_coordinates().to_numpy()).T
     areas = ParcelAreas(
         parcel_id=tuple(truth["parcel_id"]),
+        block=block_at(blocks, row_N, col_N),
         area_N=truth["area_m2"].to_numpy(),
         truth_N=truth["sealed_m2"].to_numpy(),
         predicted_N=said["sealed_m2"].to_numpy(),
         unknown_N=np.maximum(truth["unknown_m2"], said["unknown_m2"]).to_numpy(),
     )
-    scored = score_parcels(areas, seed=seed)
     table = truth[["parcel_id", "area_m2", "unknown_m2", "geometry"]].copy()
     table.insert(2, "truth_sealed_m2", areas.truth_N)
     table.insert(3, "map_sealed_m2", areas.predicted_N)
-    table.insert(4, "error_m2", areas.predicted_N - areas.truth_N)
-    table.insert(6, "judged", areas.judged_N)
-    return scored, table
+    table.insert(4, "error_m2", areas.error_N)
+    table.insert(5, "error_percent", areas.error_percent_N)
+    table.insert(7, "judged", areas.judged_N)
+    return areas, table
 
 
 def _write_judged(scratch: Path, classes: Path) -> None:

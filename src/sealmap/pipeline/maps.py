@@ -11,7 +11,7 @@ from typing import Any
 import geopandas as gpd
 from shapely.geometry import box
 
-from sealmap.core.errors import InputError
+from sealmap.core.errors import BundleError, InputError
 from sealmap.core.legend import Legend
 from sealmap.core.record import RunRecord
 from sealmap.delivery.geopackage import Package, write_csv, write_geopackage
@@ -27,6 +27,7 @@ from sealmap.files.vector import split_layer
 from sealmap.model.card import ModelCard
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
+from sealmap.pipeline.adapt import adaptation_of
 from sealmap.prediction.mosaic import MapFiles, open_maps
 from sealmap.prediction.predict import Predicted, plan_prediction
 from sealmap.prediction.predict import predict as predict_mosaic
@@ -118,8 +119,20 @@ def predict(
     )  # fmt: skip
 
 
+def refuse_matching_adapted(card: ModelCard) -> None:
+    """BundleError for an adapted bundle: its statistics are the flight's already, matched pixels are not of them."""
+    adapted = adaptation_of(card)
+    if adapted is not None:
+        raise BundleError(
+            f"the model was adapted to {len(adapted['sheets'])} sheet(s) on {adapted['date'][:10]}: matching would"
+            " correct the light twice",
+            remedy=f"leave matching out, or use {adapted['source']}, which it was made from",
+        )
+
+
 def _matched(mosaic: Mosaic, card: ModelCard) -> tuple[MatchedOrthophoto, dict[str, Any]]:
     """The mosaic in the brightness of the training data, and what the record says of it."""
+    refuse_matching_adapted(card)
     card.check_raster(mosaic.sheets[0].name, mosaic.bands, mosaic.grid.gsd_m)
     sample = sample_flight(mosaic, card, count=_MATCH_WINDOWS, seed=1)
     matching = match_to(card, sample.histogram_CB, sample.pixel_scale)

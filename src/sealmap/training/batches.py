@@ -56,13 +56,15 @@ class Source:
     """Chips and how often they are drawn, relative to the other sources.
 
     odds: how often each chip is drawn, relative to the others of this source; None for all alike. sheets: the
-    name of the sheet of each chip, for recipes that balance sheets.
+    name of the sheet of each chip, for recipes that balance sheets. digest: of what the chips hold, by which a run
+    that goes on knows that they are the same; where it is empty, some of them are read.
     """
 
     chips: Chips
     weight: float = 1.0
     odds: tuple[float, ...] | None = None
     sheets: tuple[str, ...] | None = None
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if self.sheets is not None and len(self.sheets) != len(self.chips):

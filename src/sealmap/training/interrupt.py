@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -41,5 +42,19 @@ class Interrupt:
 
 
 def leave_interrupts_to_parent(_worker: int) -> None:
-    """Loader processes go on at Ctrl-C, which reaches all of a terminal's processes; the loop ends them."""
+    """Loader processes go on at a Ctrl-C or SIGTERM that reaches all of a terminal or job; the loop ends them.
+
+    They do end at a SIGTERM of their parent, by which a loader ends what does not answer, and as orphans at anybody's.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, "sigwaitinfo"):  # macOS and Windows do not tell who sent a signal
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_at_word_of, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_at_word_of(parent: int) -> None:
+    while True:
+        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+        if sender == parent or os.getppid() != parent:
+            os._exit(0)

@@ -6,9 +6,8 @@ import csv
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +15,11 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from sealmap.core.errors import TrainingError
-from sealmap.core.legend import Legend
 from sealmap.files.atomic import staged
 from sealmap.model.losses import combined
 from sealmap.model.network import build_network, load_encoder_weights
-from sealmap.training.batches import Source, batches
+from sealmap.training.batches import Chips, Source, batches
+from sealmap.training.checkpoint import State, described
 from sealmap.training.interrupt import Interrupt
 from sealmap.training.precision import DTYPES, chosen_for, keep_depthwise_float32
 from sealmap.training.recipes import Recipe
@@ -29,11 +28,8 @@ from sealmap.training.validate import validate
 CHECKPOINT = "checkpoint.pt"
 COLUMNS = ("step", "loss", "val_loss", "iou_sealed", "lr", "seconds")
 
-_PLAIN = ("step", "best", "stale", "seconds", "history", "losses", "encoder_source")
-"""Fields of the state that a checkpoint holds as they are."""
-
-_FREE = {"workers", "checkpoint_minutes"}
-"""What may differ when a run goes on: nothing learned depends on it."""
+_MOST_SKIPPED = 20
+"""Steps in a row that fp16 may skip: the scale starts at 2¹⁶ and is halved by each, so that it is far below 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,65 +57,6 @@ class Trained:
     precision: str
 
 
-@dataclass(kw_only=True, slots=True)
-class _State:
-    """What a checkpoint holds. losses: of the steps since the last validation."""
-
-    net: nn.Module
-    ema: nn.Module
-    optimiser: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    encoder_source: str
-    step: int = 0
-    best: float = -1.0
-    stale: int = 0
-    seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def save(self, path: Path, recipe: Recipe) -> None:
-        plain: dict[str, Any] = {
-            "recipe": _as_plain(recipe),
-            "net": self.net.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "best_weights": self.best_weights,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all(),
-            **{key: getattr(self, key) for key in _PLAIN},
-        }
-        with staged(path, overwrite=True) as scratch:
-            torch.save(plain, scratch)
-
-    def load(self, path: Path, recipe: Recipe) -> None:
-        if not path.exists():
-            raise TrainingError(f"{path} does not exist", remedy="leave --resume out")
-        plain = torch.load(path, map_location="cpu", weights_only=True)
-        old, new = plain["recipe"], _as_plain(recipe)
-        changed = [k for k in new if old.get(k) != new[k] and k not in _FREE]
-        if changed:
-            told = ", ".join(f"{k}: {old.get(k)} → {new[k]}" for k in changed)
-            raise TrainingError(
-                f"the checkpoint was made with another recipe ({told})",
-                remedy="resume with the same, or start anew",
-            )
-        self.net.load_state_dict(plain["net"])
-        self.ema.load_state_dict(plain["ema"])
-        self.optimiser.load_state_dict(plain["optimiser"])
-        self.scaler.load_state_dict(plain["scaler"])
-        self.best_weights = plain["best_weights"]
-        for key in _PLAIN:
-            setattr(self, key, plain[key])
-        torch.set_rng_state(plain["rng"])
-        if len(plain["cuda_rng"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(plain["cuda_rng"])
-
-    def finished(self, recipe: Recipe) -> bool:
-        return self.step >= recipe.steps or 0 < recipe.patience <= self.stale
-
-
 def train(
     recipe: Recipe,
     sources: Sequence[Source],
@@ -133,10 +70,10 @@ def train(
 
     folder receives ``checkpoint.pt``, ``metrics.csv`` and TensorBoard logs. Checkpoints are written whole, at every
     validation, every ``checkpoint_minutes``, and at Ctrl-C or SIGTERM. With ``resume`` a run goes on from the last
-    one and ends with the same weights, bit for bit on one kind of CPU, as if it had never stopped.
+    one (from the start where there is none yet) and ends with the same weights, bit for bit on one kind of CPU.
 
-    Raises TrainingError at an interrupt, and on a loss or gradient that is not finite, with the batch written to
-    ``nan_batch.npz``.
+    Raises TrainingError at an interrupt, where a checkpoint is of another recipe or other data, and on a loss or
+    gradient that is not finite, with the batch written to ``nan_batch.npz``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _tidy(folder, resume=resume)
@@ -144,17 +81,17 @@ def train(
     if recipe.precision == "auto":  # from here on, and in the checkpoint, what this machine has made of it
         recipe = replace(recipe, precision=chosen_for(device))
     gsd_m = recipe.gsd_m or sources[0].chips.gsd_m
-    state = _start(recipe, sources[0].chips.legend, len(sources[0].chips.bands), device)
-    if resume:
-        state.load(folder / CHECKPOINT, recipe)
+    state = _start(recipe, sources, held_out, device)
+    if resume and (folder / CHECKPOINT).exists():
+        state.load(folder / CHECKPOINT)
     mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (recipe.mean, recipe.std))
-    first_step = recipe.steps if state.finished(recipe) else state.step
+    first_step = recipe.steps if state.finished else state.step
     started, saved = time.perf_counter() - state.seconds, state.seconds
     with SummaryWriter(str(folder / "tensorboard"), purge_step=state.step) as log, Interrupt() as interrupt:
         for images, labels in batches(sources, recipe, gsd_m, first_step):
             x = ((images.to(device) - mean) / std).contiguous(memory_format=torch.channels_last)
             loss, norm = _step(state, recipe, x, labels.to(device))
-            _refuse_nan(loss, norm, state.step, recipe, (images, labels), folder)
+            _refuse_nan(state, loss, norm, (images, labels), folder)
             state.losses.append(loss)
             state.seconds = time.perf_counter() - started
             log.add_scalar("loss", loss, state.step)
@@ -166,22 +103,18 @@ def train(
                 _write_history(folder / "metrics.csv", state.history)
             stop = interrupt.asked
             if validated or stop or state.seconds - saved >= 60 * recipe.checkpoint_minutes:
-                state.save(folder / CHECKPOINT, recipe)
+                state.save(folder / CHECKPOINT)
                 saved = state.seconds
             report(Progress(step=state.step, steps=recipe.steps, iou_sealed=state.best, loss=loss))
-            if state.finished(recipe):
+            if state.finished:
                 break
             if stop:
                 raise TrainingError(f"interrupted; step {state.step} is saved", remedy="go on with --resume")
     state.ema.load_state_dict(state.best_weights)
     return Trained(
-        network=state.ema,
-        iou_sealed=state.best,
-        history=state.history,
-        encoder_source=state.encoder_source,
-        seconds=state.seconds,
-        precision=recipe.precision,
-    )
+        network=state.ema, iou_sealed=state.best, history=state.history, encoder_source=state.encoder_source,
+        seconds=state.seconds, precision=recipe.precision,
+    )  # fmt: skip
 
 
 def _tidy(folder: Path, *, resume: bool) -> None:
@@ -193,19 +126,29 @@ def _tidy(folder: Path, *, resume: bool) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _start(recipe: Recipe, legend: Legend, bands: int, device: torch.device) -> _State:
+def check_recipe(recipe: Recipe, chips: Chips) -> None:
+    """TrainingError where the recipe's means, deviations or class weights are not as many as the chips ask for."""
+    bands, legend = len(chips.bands), chips.legend
     if not len(recipe.mean) == len(recipe.std) == bands:
-        raise TrainingError(f"the recipe has {len(recipe.mean)} means, the chips {bands} bands", remedy="--set mean=…")
+        raise TrainingError(
+            f"the recipe has {len(recipe.mean)} means and {len(recipe.std)} deviations, the chips {bands} bands",
+            remedy="--set mean=… --set std=…",
+        )
     if recipe.class_weights and len(recipe.class_weights) != len(legend):
         raise TrainingError(
             f"the recipe has {len(recipe.class_weights)} class weights, the legend {len(legend)} classes",
             remedy=f"--set class_weights=… for {', '.join(c.key for c in legend.classes)}",
         )
+
+
+def _start(recipe: Recipe, sources: Sequence[Source], held_out: Sequence[Source], device: torch.device) -> State:
+    check_recipe(recipe, sources[0].chips)
+    bands, classes = len(sources[0].chips.bands), len(sources[0].chips.legend)
     torch.manual_seed(recipe.seed)
     kind = recipe.architecture, recipe.encoder
-    net = build_network(*kind, bands=bands, classes=len(legend))
+    net = build_network(*kind, bands=bands, classes=classes)
     source = load_encoder_weights(net, recipe.encoder, recipe.encoder_weights, bands=bands)
-    ema = build_network(*kind, bands=bands, classes=len(legend))
+    ema = build_network(*kind, bands=bands, classes=classes)
     ema.load_state_dict(net.state_dict())
     if device.type == "cpu" and recipe.precision == "bf16":
         keep_depthwise_float32(net)
@@ -220,10 +163,13 @@ def _start(recipe: Recipe, legend: Legend, bands: int, device: torch.device) -> 
     )
     # Gradients of fp16 are scaled up before they vanish; for the other precisions the scaler does nothing.
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
-    return _State(net=net, ema=ema.eval(), optimiser=optimiser, scaler=scaler, encoder_source=source)
+    return State(
+        recipe=recipe, data={"train": described(sources), "val": described(held_out)},
+        net=net, ema=ema.eval(), optimiser=optimiser, scaler=scaler, encoder_source=source,
+    )  # fmt: skip
 
 
-def _step(state: _State, recipe: Recipe, x: Tensor, labels: Tensor) -> tuple[float, float]:
+def _step(state: State, recipe: Recipe, x: Tensor, labels: Tensor) -> tuple[float, float]:
     """One step; returns its loss and the norm of its gradient."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(recipe, state.step) * group["share"]
@@ -242,17 +188,26 @@ def _step(state: _State, recipe: Recipe, x: Tensor, labels: Tensor) -> tuple[flo
     return float(loss.detach()), float(norm)
 
 
-def _refuse_nan(
-    loss: float, norm: float, step: int, recipe: Recipe, batch: tuple[Tensor, Tensor], folder: Path
-) -> None:
-    """Stop on a loss or a gradient that is not finite, and leave the batch to look at."""
+def _refuse_nan(state: State, loss: float, norm: float, batch: tuple[Tensor, Tensor], folder: Path) -> None:
+    """Stop on a loss or a gradient that is not finite, and leave the batch to look at.
+
+    The scaler skips a step whose fp16 gradient is not finite and halves its scale; only where that does not help,
+    _MOST_SKIPPED times in a row, the run stops.
+    """
     found, bad = ("loss", loss) if not math.isfinite(loss) else ("gradient", norm)
-    if math.isfinite(bad) or (found == "gradient" and recipe.precision == "fp16"):  # the scaler skips such a step
+    if math.isfinite(bad):
+        state.skipped = 0
         return
+    often = ""
+    if found == "gradient" and state.recipe.precision == "fp16":
+        state.skipped += 1
+        if state.skipped < _MOST_SKIPPED:
+            return
+        often = f", as at the {state.skipped - 1} steps before, and fp16 skips such steps"
     np.savez(folder / "nan_batch.npz", images=batch[0].numpy(), labels=batch[1].numpy())
     raise TrainingError(
-        f"the {found} is {bad} at step {step}",
-        remedy=f"look at {folder / 'nan_batch.npz'}; lower it with --set lr={recipe.lr / 3:g}",
+        f"the {found} is {bad} at step {state.step}{often}",
+        remedy=f"look at {folder / 'nan_batch.npz'}; lower it with --set lr={state.recipe.lr / 3:g}",
     )
 
 
@@ -274,7 +229,7 @@ def _average(ema: nn.Module, net: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-def _validate(state: _State, recipe: Recipe, held_out: Sequence[Source], gsd_m: float) -> None:
+def _validate(state: State, recipe: Recipe, held_out: Sequence[Source], gsd_m: float) -> None:
     val_loss, iou = validate(state.ema, held_out, recipe, gsd_m)
     row = dict.fromkeys(COLUMNS, 0.0) | {
         "step": state.step, "loss": sum(state.losses) / len(state.losses), "val_loss": val_loss, "iou_sealed": iou,
@@ -293,8 +248,3 @@ def _write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(history)
-
-
-def _as_plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as torch.load gives it back without running code: no tuples."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()}

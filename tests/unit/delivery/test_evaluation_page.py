@@ -30,6 +30,7 @@ def value(v: float | None, low: float | None = None, high: float | None = None) 
 def found(**changes: Any) -> dict[str, Any]:
     """As pipeline.evaluate writes it."""
     row = {name: value(0.75, 0.7, 0.8) for name in NAMES} | {"area_bias": value(-0.052, -0.081, -0.02)}
+    row["area_bias_m2"] = value(-1300.0, -2600.4, -611.0)
     sheet = dict.fromkeys(NAMES, 0.8) | {
         "intervals": {name: [None, None] for name in NAMES}, "truth_m2": 60.0, "predicted_m2": 54.0,
     }  # fmt: skip
@@ -63,8 +64,9 @@ def found(**changes: Any) -> dict[str, Any]:
         "inputs": [{"name": EVIL, "bytes": 3, "sha256": "abc"}],
         "training": {"status": "seen", "sheets": [EVIL]},
         "probabilities": None,
+        "boundary_judged": {"sealed": 0.9, "background": 0.8, "roof": None, "paved": 0.7},
         "parcels": {
-            "parcels": 2500, "left_out": 3, "scores": parcels,
+            "parcels": 2500, "blocks": 17, "left_out": 3, "scores": parcels,
             "by_size": [{"from_m2": 0.0, "below_m2": 200.0, "parcels": 9, "scores": parcels},
                         {"from_m2": 200.0, "below_m2": 500.0, "parcels": 9, "scores": parcels},
                         {"from_m2": 5000.0, "below_m2": None, "parcels": 1, "scores": parcels}],
@@ -126,7 +128,7 @@ def test_numbers_are_those_of_the_scores() -> None:
         "−5.2 %", "95 %: −8.1 % to −2.0 %", "Of 100 m² that are sealed in truth and 95 m²", "90 m² are the same",
         "10 m² are missed, 5 m² invented", "49,383 m²", "1,234,567", "The worst windows (1)",
         "missed 7 m², invented 3 m²", "below 200 m²", "from 5,000 m²", "2,500 parcels",
-        "Shown are 2,000 of 2,500 parcels",
+        "Shown are 2,000 of 2,500 parcels", "draws over the 17 blocks", "<small>−2,600 … −611</small>",
     ):  # fmt: skip
         assert printed in text, printed
     assert "Drawn at random" not in text  # there are no random windows
@@ -191,6 +193,24 @@ def test_what_strikes_is_told() -> None:
     assert sum("3 parcels were left out" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "Boundary IoU not given: labels ignore the surroundings of edges. Only 12.0 % of the true outline"),
+        ("de", "Keine IoU der Umrisse: Die Labels lassen die Umgebung der Kanten aus. Nur 12,0 % des wahren"),
+    ],
+)
+def test_why_there_is_no_boundary_iou_is_told(language: Language, words: str) -> None:
+    row = found()["scores"]["sealed"] | {"boundary_iou": value(None)}
+    changes = {"scores": {"sealed": row}, "boundary_judged": {"sealed": 0.12}}
+    text = html(page(language, **changes)).replace("\u00a0", " ")
+    assert words in text
+    assert f"<b>–</b><span>{say('card.boundary', language)}</span></div>" in text  # and no word on an interval
+    assert words not in html(page(language)).replace("\u00a0", " ")
+    no_outline = changes | {"boundary_judged": {"sealed": None}}
+    assert not any("outline" in line for line in notices(found(**no_outline), "en"))
+
+
 # --- numbers, drawings, words ---
 
 
@@ -202,6 +222,7 @@ def test_numbers_as_printed() -> None:
     assert spread(value(1.0), "en") is None
     assert spread(value(1.0, -0.5, 0.5), "en", signed=True) == ("−50.0\u00a0%", "+50.0\u00a0%")
     assert spread(value(1.0, 0.5, 2.5), "en", m2=True) == ("0.5", "2.5")
+    assert spread(value(1.0, -1234.4, 2.5), "de", signed=True, m2=True, decimals=0) == ("−1.234", "+2")
 
 
 def test_the_scatter_keeps_zero_and_is_thinned() -> None:

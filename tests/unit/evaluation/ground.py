@@ -32,6 +32,7 @@ class Sheets:
     chips: list[Place] = field(default_factory=list)
     side: int = 24
     pixel_scale: float = 255.0
+    gsd_m: float = 0.2
 
     def __len__(self) -> int:
         return len(self.chips)
@@ -40,6 +41,10 @@ class Sheets:
         c = self.chips[index]
         here = slice(c.row, c.row + self.side), slice(c.col, c.col + self.side)
         return self.said[c.sheet][here][None].repeat(3, axis=0), self.truth[c.sheet][here]
+
+    @property
+    def patch(self) -> int:
+        return self.side
 
     @property
     def judge(self) -> Judge:
@@ -54,6 +59,7 @@ class Whole:
     said: NDArray[np.uint8]
     sheets: Sequence[tuple[str, Window]]
     legend: Legend = ROOF_PAVED
+    gsd_m: float = 1.0
 
     @property
     def area(self) -> Window:

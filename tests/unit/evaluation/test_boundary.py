@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.unit.evaluation.ground import random_classes
 
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
-from sealmap.evaluation.boundary import WIDTH_PX, BoundaryCounts, band
+from sealmap.evaluation.boundary import LEAST_JUDGED, WIDTH_PX, BoundaryCounts, band
 
 
 def brute(
@@ -96,10 +96,62 @@ def test_windows_with_a_margin_add_up(seed: int, rows: int, cols: int) -> None:
             total += BoundaryCounts.of(ROOF_PAVED, truth[part], pred[part], counted)
     whole = BoundaryCounts.of(ROOF_PAVED, truth, pred, everywhere)
     assert total.counts_U2.tolist() == whole.counts_U2.tolist()
+    assert total.outline_U2.tolist() == whole.outline_U2.tolist()
+
+
+def ringed(ring: int) -> NDArray[np.uint8]:
+    """A square of 20 × 20 pixels whose labels leave ``ring`` pixels open on each side of its edge."""
+    truth = square(60, 20, 40)
+    edge = square(60, 20 - ring, 40 + ring) - square(60, 20 + ring, 40 - ring)
+    truth[edge == 1] = IGNORE
+    return truth
+
+
+@pytest.mark.parametrize("ring", [1, 2, 4])
+def test_labels_that_ignore_the_surroundings_of_edges_have_no_boundary_iou(ring: int) -> None:
+    """A perfect map, and one with a false blob: neither can be told from the other by outlines that nobody judged."""
+    truth, perfect = ringed(ring), square(60, 20, 40)
+    blob = perfect.copy()
+    blob[5:10, 5:10] = 1
+    everywhere = np.ones(truth.shape, np.bool_)
+    for pred in (perfect, blob):
+        found = BoundaryCounts.of(SEALED, truth, pred, everywhere)
+        assert found.judged()["sealed"] == 0
+        assert math.isnan(found.iou()["sealed"])
+    known = BoundaryCounts.of(SEALED, perfect, blob, everywhere)
+    assert known.judged()["sealed"] == 1
+    assert known.iou()["sealed"] == pytest.approx(204 / (204 + 25))
+
+
+@pytest.mark.parametrize(("rows", "score"), [(8, 1.0), (15, math.nan)])
+def test_boundary_iou_is_given_where_half_of_the_true_outline_is_judged(rows: int, score: float) -> None:
+    truth, pred = square(60, 20, 40), square(60, 20, 40)
+    truth[20 : 20 + rows, 17:43] = np.where(truth[20 : 20 + rows, 17:43] == 1, 1, IGNORE)
+    found = BoundaryCounts.of(SEALED, truth, pred, np.ones(truth.shape, np.bool_))
+    assert math.isnan(score) == (found.judged()["sealed"] < LEAST_JUDGED)
+    assert found.iou()["sealed"] == pytest.approx(score, nan_ok=True)
+
+
+def test_the_edge_of_all_ground_is_no_outline() -> None:
+    truth = np.zeros((40, 40), np.uint8)
+    truth[:, 20:] = 1
+    found = BoundaryCounts.of(SEALED, truth, truth, np.ones(truth.shape, np.bool_))
+    assert found.judged() == {"sealed": 1, "background": 1}
+    assert found.outline_U2[0].tolist() == [3 * 34, 3 * 34]
+
+
+def test_inventions_where_nothing_is_true_have_no_iou_but_zero() -> None:
+    nothing = np.zeros((40, 40), np.uint8)
+    found = BoundaryCounts.of(SEALED, nothing, square(40, 10, 30), np.ones((40, 40), np.bool_))
+    assert math.isnan(found.judged()["sealed"])
+    assert found.iou()["sealed"] == 0
 
 
 def test_counts_that_are_none_are_refused() -> None:
+    good, bad = np.array([[1, 2], [0, 0]], np.int64), np.array([[2, 1], [0, 0]], np.int64)
     with pytest.raises(ValueError, match="none of both and any"):
-        BoundaryCounts(legend=SEALED, counts_U2=np.array([[2, 1], [0, 0]], np.int64))
+        BoundaryCounts(legend=SEALED, counts_U2=bad, outline_U2=good)
+    with pytest.raises(ValueError, match="none of judged and all"):
+        BoundaryCounts(legend=SEALED, counts_U2=good, outline_U2=bad)
     with pytest.raises(ValueError, match="different legends"):
         BoundaryCounts.zero(SEALED) + BoundaryCounts.zero(ROOF_PAVED)

@@ -12,11 +12,14 @@ from sealmap.core.errors import DatasetError
 from sealmap.evaluation.parcel_scores import ParcelAreas, parcels_to_json, score_parcels
 
 
-def parcels(*rows: tuple[float, float, float, float]) -> ParcelAreas:
-    """Rows of (area, truth, predicted, unknown)."""
+def parcels(*rows: tuple[float, float, float, float], per_block: int = 1) -> ParcelAreas:
+    """Rows of (area, truth, predicted, unknown), so many to a block."""
     area, truth, predicted, unknown = (np.array(column, float) for column in zip(*rows, strict=True))
     names = tuple(f"p{i}" for i in range(len(rows)))
-    return ParcelAreas(parcel_id=names, area_N=area, truth_N=truth, predicted_N=predicted, unknown_N=unknown)
+    return ParcelAreas(
+        parcel_id=names, block=tuple(f"b{i // per_block}" for i in range(len(rows))),
+        area_N=area, truth_N=truth, predicted_N=predicted, unknown_N=unknown,
+    )  # fmt: skip
 
 
 FOUR = parcels((100, 50, 54, 0), (400, 100, 110, 0), (800, 200, 230, 0), (6000, 0, 6, 0))
@@ -76,11 +79,36 @@ def test_rounding_of_counts_is_no_error() -> None:
     assert found.whole.scores["within_10_percent"].value == pytest.approx(1.0)
 
 
-def test_intervals_are_over_parcels() -> None:
+def test_intervals_are_over_blocks() -> None:
+    """Parcels of a block that err alike are one finding, not thirty."""
     rng = np.random.default_rng(1)
-    rows = [(1000.0, 300.0, 300.0 + e, 0.0) for e in rng.normal(5, 20, 300)]
-    i = score_parcels(parcels(*rows)).whole.scores["bias_m2"]
-    assert i.high - i.low == pytest.approx(2 * 1.96 * 20 / math.sqrt(300), rel=0.2)
+    rows = [(1000.0, 300.0, 300.0 + e, 0.0) for e in rng.normal(5, 20, 40).repeat(30)]
+    together, apart = (score_parcels(parcels(*rows, per_block=n)).whole for n in (30, 1))
+    assert (together.parcels, together.blocks, apart.blocks) == (1200, 40, 1200)
+    widths = [(i := g.scores["bias_m2"]).high - i.low for g in (together, apart)]
+    assert widths[0] == pytest.approx(2 * 2.02 * 20 / math.sqrt(40), rel=0.25)
+    assert widths[0] > 4 * widths[1]
+
+
+def test_two_blocks_have_no_interval_however_many_their_parcels() -> None:
+    rows = [(1000.0, 300.0, 310.0 + i, 0.0) for i in range(40)]
+    i = score_parcels(parcels(*rows, per_block=20)).whole.scores["bias_m2"]
+    assert i.value == pytest.approx(29.5)
+    assert math.isnan(i.low)
+
+
+def test_no_interval_takes_away_more_than_there_is() -> None:
+    rows = [(100.0, 50.0, p, 0.0) for p in (0.0, 50.0, 0.0)]
+    scores = score_parcels(parcels(*rows)).whole.scores
+    assert (scores["area_bias"].low, scores["bias_m2"].low) == (-1, -50)
+    assert scores["mae_m2"].low == scores["rmse_m2"].low == 0
+    assert (scores["within_5_m2"].low, scores["within_5_m2"].high) == (0, 1)
+
+
+def test_errors_in_percent_are_signed_and_empty_where_nothing_is_true() -> None:
+    found = parcels((100, 50, 40, 0), (100, 50, 60, 0), (100, 0, 9, 0), (100, 1e-7, 9, 0)).error_percent_N
+    assert found[:2].tolist() == [-20, 20]
+    assert np.isnan(found[2:]).all()
 
 
 def test_json_has_no_nan_nor_infinity() -> None:
@@ -92,5 +120,5 @@ def test_json_has_no_nan_nor_infinity() -> None:
 
 def test_columns_of_different_length_are_refused() -> None:
     one = np.ones(1)
-    with pytest.raises(ValueError, match="one area of each kind"):
-        ParcelAreas(parcel_id=("a", "b"), area_N=one, truth_N=one, predicted_N=one, unknown_N=one)
+    with pytest.raises(ValueError, match="a block and one area of each kind"):
+        ParcelAreas(parcel_id=("a", "b"), block=("x", "x"), area_N=one, truth_N=one, predicted_N=one, unknown_N=one)

@@ -12,6 +12,7 @@ from sealmap.core.confusion import Confusion
 from sealmap.core.errors import DatasetError
 from sealmap.core.grid import Window as Area
 from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
+from sealmap.evaluation import blocks
 from sealmap.evaluation import windows as module
 from sealmap.evaluation.boundary import WIDTH_PX, BoundaryCounts
 from sealmap.evaluation.objects import ObjectTally
@@ -77,6 +78,7 @@ def test_contours_are_judged_inside_chips_and_once_where_they_overlap() -> None:
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHEET_WINDOW_PX", 16)
     monkeypatch.setattr(module, "_STRIP_PX", 7)
+    monkeypatch.setattr(blocks, "BLOCK_M", 30.0)
 
 
 def overlapping() -> Whole:
@@ -100,13 +102,14 @@ def test_whole_sheets_are_scored_as_one_array() -> None:
     everywhere = np.ones(ground.truth.shape, np.bool_)
     whole = BoundaryCounts.of(ROOF_PAVED, ground.truth, ground.said, everywhere)
     assert boundary.counts_U2.tolist() == whole.counts_U2.tolist()
+    assert boundary.outline_U2.tolist() == whole.outline_U2.tolist()
     assert whole.counts_U2[0, 0] > 20
     by_sheet = {n: sum(w.counts.pixels for w in found if w.sheet == n) for n in "abc"}
     known = ground.truth != IGNORE
     assert by_sheet == {"a": known[:30, :40].sum(), "b": known[:30, 40:].sum(), "c": known[30:, :40].sum()}
     assert len({w.name for w in found}) == len(found)
     blocks = {w.block for w in found if w.sheet == "b"}
-    assert blocks == {"b/0/0", "b/0/1"}  # 2 × 4 windows of 15 pixels, 2 × 2 a block
+    assert blocks == {"b/0/0", "b/0/1"}  # 30 × 60 pixels of a metre; 2 × 2 windows of 15 pixels a block
 
 
 @pytest.mark.usefixtures("small_windows")

@@ -125,12 +125,27 @@ def test_one_line_for_people(done: AdaptedModel, town: Any) -> None:
     assert told(replace(done.card, calibration={})).endswith("are older than that")
     assert "older" not in told(replace(done.card, calibration={"aim": "iou"}))  # calibrated again since
     assert told(CARD) == ""
+    named = {**done.card.training["adaptation"], "sheets": list("abcde"), "date": "2026-05-04T10:00", "mix": 0.5}
+    card = replace(done.card, training={"adaptation": named})
+    assert told(card).startswith("the model was adapted to a, b, c and 2 more on 2026-05-04 (mix 0.5); its temp")
+    assert told(card, "de") == (
+        "das Modell wurde am 2026-05-04 an a, b, c und 2 weitere angepasst (Anteil 0.5);"
+        f" seine Temperatur {CARD.temperature:g} und Schwelle {CARD.threshold:g} sind älter"
+    )
     assert adaptation_of(CARD) is None
 
 
 def test_an_adapted_bundle_is_not_adapted_again(done: AdaptedModel, town: Any, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"adapted already.*adapt the bundle it was made from: m\.sealmap"):
         adapt(done.bundle, town.sheets, tmp_path / "b.sealmap")
+
+
+def test_an_adapted_bundle_is_not_matched_too(done: AdaptedModel, town: Any, tmp_path: Path) -> None:
+    """Pixels of the training's brightness under the flight's statistics: the light would be corrected twice."""
+    serving = Serving(device="cpu", match=True)
+    with pytest.raises(BundleError, match=r"correct the light twice → leave matching out, or use m\.sealmap, which"):
+        predict(town.sheets, tmp_path / "map", model=done.bundle, serving=serving)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
 def test_nothing_is_written_over(done: AdaptedModel, town: Any, tmp_path: Path) -> None:

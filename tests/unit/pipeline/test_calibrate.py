@@ -20,6 +20,7 @@ from sealmap.core.legend import IGNORE, ROOF_PAVED, SEALED, Legend
 from sealmap.dataset.chipset import Chip, ChipSet
 from sealmap.dataset.cuts import ChipSpec
 from sealmap.dataset.split import SplitSpec
+from sealmap.evaluation.calibration import choose_threshold
 from sealmap.files.raster import write_raster
 from sealmap.model.bundle import ModelBundle, load_bundle, probabilities
 from sealmap.model.card import ModelCard
@@ -209,6 +210,32 @@ def test_a_threshold_that_does_not_carry_over_is_told(model: ModelBundle) -> Non
     assert not any("a threshold" in w for w in on(model, chips, "zero_bias").warnings)
 
 
+def test_a_temperature_that_makes_the_other_half_worse_is_not_applied(model: ModelBundle) -> None:
+    """One half of the ground wants it sharper, the other flatter: what suits both parts is nobody's temperature."""
+    cold, hot = drawn(model, 0.4), drawn(model, 4.0)
+    chips = replace(cold, labels=[*cold.labels[:6], *hot.labels[6:]])
+    found = on(model, chips)
+    assert found.halves is not None
+    assert found.halves.temperature_loses
+    assert found.card.temperature == found.card.calibration["after"]["temperature"] == model.card.temperature == 1.3
+    assert any("makes the other half worse" in w and w.endswith("so it stays 1.3") for w in found.warnings)
+    scores = served(found.card, model, chips).scores(ROOF_PAVED.sealed_ids)
+    assert scores["iou"] == pytest.approx(found.card.calibration["after"]["iou"], abs=1e-5)
+    biases = []
+    for half, other in ((slice(6), slice(6, None)), (slice(6, None), slice(6))):
+        there = replace(chips, **{name: getattr(chips, name)[other] for name in ("pixels", "labels", "chips")})
+        here = replace(chips, **{name: getattr(chips, name)[half] for name in ("pixels", "labels", "chips")})
+        aimed = replace(model.card, threshold=on_as_it_is(model, there))
+        biases.append(served(aimed, model, here).scores(ROOF_PAVED.sealed_ids)["area_bias"])
+    assert found.halves.area_bias == pytest.approx(biases, abs=0.01)
+
+
+def on_as_it_is(model: ModelBundle, chips: DrawnChips) -> float:
+    """The threshold for the best IoU at the temperature that the card has."""
+    views = module._views(model.card, [chips])
+    return choose_threshold(module._tally(ColourEngine(model), views, lambda _: None).curve(), "iou")
+
+
 def test_little_ground_is_told_with_numbers(model: ModelBundle) -> None:
     chips = drawn(model, 0.6, count=1)
     found = on(model, chips)
@@ -270,6 +297,36 @@ def test_a_new_bundle_with_the_same_weights_and_a_figure(folder: Path, tmp_path:
     assert steps[-1][0] == steps[-1][1] == 2 * new.card.calibration["chips"]
     with pytest.raises(OutputError, match="exists already"):
         calibrate(job)
+
+
+SPLIT_SHEETS = {"train": ["sheet"], "val": ["sheet"], "test": ["sheet"]}
+
+
+@pytest.mark.parametrize(
+    ("split", "training", "told"),
+    [
+        ("train", {}, "the model's record does not tell"),
+        ("train", {"sheets": SPLIT_SHEETS, "chips": "own"}, "the model learnt from sheet: unless"),
+        ("train", {"sheets": {"train": ["another"]}}, ""),
+        ("val", {"sheets": SPLIT_SHEETS, "chips": "own"}, ""),
+        ("val", {"sheets": {"train": ["another"], "val": ["sheet"]}}, ""),
+        ("val", {"sheets": {"train": ["sheet"], "val": ["another"]}}, "the model learnt from sheet: unless"),
+        ("val", {"sheets": SPLIT_SHEETS, "chips": {"train": 99, "val": 9, "test": 9}}, "the model learnt from sheet"),
+        ("val", {}, ""),
+    ],
+)
+def test_calibrating_on_what_was_learnt_is_told(
+    folder: Path, tmp_path: Path, split: str, training: dict[str, Any], told: str
+) -> None:
+    if training.get("chips") == "own":
+        training = {**training, "chips": ChipSet.open(folder).split_counts()}
+    bundle(tmp_path / "old.sealmap", training=training)
+    job = CalibrateJob(model=tmp_path / "old.sealmap", chips=[folder], out=tmp_path / "new.sealmap", split=split)
+    found = calibrate(job)
+    assert list(found.warnings) == load_bundle(job.out).card.calibration["warnings"]
+    learnt = [w for w in found.warnings if "learnt from" in w]
+    assert len(learnt) == bool(told)
+    assert all(told in w for w in learnt)
 
 
 def test_test_chips_never_calibrate(folder: Path, tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from shapely.geometry import box
 from tests.unit.model.tiny import CARD, bundle
 from tests.unit.prediction.fakes import grid_of_size, write_sheet
 
-from sealmap.core.errors import DatasetError, GridError, OutputError
+from sealmap.core.errors import BundleError, DatasetError, GridError, OutputError
 from sealmap.core.legend import IGNORE, ROOF_PAVED
 from sealmap.dataset.cuts import ChipSpec
+from sealmap.delivery.texts import Language
 from sealmap.files.raster import read_raster, write_raster
+from sealmap.model.card import BandStatistics, read_card
+from sealmap.pipeline.adapt import AdaptSpec, adapt, told
 from sealmap.pipeline.evaluate import Evaluated, Output, evaluate, seen_in_training, sheet_facts
 from sealmap.pipeline.evaluate_sheets import SheetJob, evaluate_sheets
 from sealmap.pipeline.maps import Serving, predict
@@ -99,7 +102,13 @@ def test_the_map_of_predict_is_what_is_scored(world: World, tmp_path: Path) -> N
     assert written == found
     rows = (tmp_path / "out" / "parcels.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 41
-    assert rows[0] == '"parcel_id","area_m2","truth_sealed_m2","map_sealed_m2","error_m2","unknown_m2","judged"'
+    assert (
+        rows[0]
+        == '"parcel_id","area_m2","truth_sealed_m2","map_sealed_m2","error_m2","error_percent","unknown_m2","judged"'
+    )
+    assert parcels["blocks"] == 2  # a sheet is smaller than a block
+    assert parcels["scores"]["bias_m2"]["low"] is None
+    assert not {"match", "adapted"} & {k for k, v in found["facts"].items() if v}
 
 
 def sealed_share(scores: Any) -> float:
@@ -129,6 +138,29 @@ def test_a_wrong_truth_is_found_to_the_square_metre(world: World, tmp_path: Path
     assert found["windows"]["worst"][0]["missed_m2"] == pytest.approx(missed, abs=0.11)
     row = next(r for r in (tmp_path / "out" / "parcels.csv").read_text(encoding="utf-8").splitlines() if '"p00"' in r)
     assert float(row.split(",")[4]) == pytest.approx(-missed, abs=0.06)
+    assert float(row.split(",")[5]) == pytest.approx(-100 * missed / 64, abs=0.1)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_matching_and_adaptation_are_told(world: World, tmp_path: Path, language: Language) -> None:
+    statistics = {band: BandStatistics(mean=0.5, std=0.3, histogram=(1 / 64,) * 64) for band in ("red", "nir")}
+    bundle(tmp_path / "m.sealmap", statistics=statistics)
+    adapt(tmp_path / "m.sealmap", world.sheets, tmp_path / "a.sealmap", spec=AdaptSpec(windows=4, batch=2))
+    job = SheetJob(orthos=world.sheets, truths=[world.truth], serving=Serving(device="cpu", match=True))
+    output = Output(folder=tmp_path / "matched", language=language)
+    facts = evaluate_sheets(tmp_path / "m.sealmap", job, output).scores["facts"]
+    assert facts["match"] == "histogram (red, nir)"
+    assert facts["adapted"] == ""
+    page = (tmp_path / "matched" / "evaluation.html").read_text(encoding="utf-8")
+    assert {"en": "Brightness matched", "de": "Helligkeit an die Trainingsdaten"}[language] in page
+    with pytest.raises(BundleError, match=r"correct the light twice → leave matching out, or use m\.sealmap"):
+        evaluate_sheets(tmp_path / "a.sealmap", job, replace(output, folder=tmp_path / "twice"))
+    assert not (tmp_path / "twice").exists()
+    plain = replace(job, serving=Serving(device="cpu"))
+    facts = evaluate_sheets(tmp_path / "a.sealmap", plain, replace(output, folder=tmp_path / "out")).scores["facts"]
+    assert "match" not in facts
+    assert facts["adapted"] == told(read_card(tmp_path / "a.sealmap"), language) != ""
+    assert facts["adapted"] in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
 
 
 def test_truth_elsewhere_is_refused_before_any_map_is_made(world: World, tmp_path: Path) -> None:
@@ -184,6 +216,8 @@ def test_options_of_whole_sheets_need_a_truth(tmp_path: Path) -> None:
         command(Path("m"), [Path("a"), Path("b")], tmp_path / "out")
     with pytest.raises(typer.BadParameter, match="belong to whole sheets"):
         command(Path("m"), [Path("a")], tmp_path / "out", parcels="p.gpkg")
+    with pytest.raises(typer.BadParameter, match="only whole sheets are matched: add --truth"):
+        command(Path("m"), [Path("a")], tmp_path / "out", match=True)
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ from sealmap.core.legend import IGNORE
 from sealmap.model.losses import combined
 from sealmap.training import loop
 from sealmap.training.batches import Source
+from sealmap.training.checkpoint import State
 from sealmap.training.curve import draw_curve
 from sealmap.training.loop import CHECKPOINT, COLUMNS, Progress, Trained, learning_rate, train
 from sealmap.training.recipes import Recipe, tiny, unet_lite0
-from sealmap.training.validate import validate
 
 RECIPE = tiny()
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,13 +37,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, kw_only=True)
 class InterruptingChips(ArrayChips):
-    """Ctrl-C while the first chip is read."""
+    """Ctrl-C while the first chip is read to learn from; before that, each was read once to know it again."""
 
-    sent: list[int] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
 
     def read(self, index: int, /) -> Any:
-        if not self.sent:
-            self.sent.append(signal.SIGINT)
+        self.reads.append(index)
+        if len(self.reads) == self.count + 1:
             signal.raise_signal(signal.SIGINT)
         return super().read(index)
 
@@ -116,6 +116,38 @@ def test_ctrl_c_saves_the_step_and_the_run_goes_on_bit_for_bit(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+SIGNALLED = """
+import sys, time
+from pathlib import Path
+import torch
+from tests.unit.training import test_loop as t
+torch.set_num_threads(1)
+def report(p):
+    if p.step == 2:
+        print("step 2", flush=True)
+        time.sleep(3)
+try:
+    t.run(Path(sys.argv[1]), t.replace(t.RECIPE, workers=2), report=report)
+except t.TrainingError as error:
+    print(error, flush=True)
+print(len(t.multiprocessing.active_children()), "workers left", flush=True)
+"""
+
+
+def test_sigterm_to_all_processes_of_a_job_saves_the_step(
+    tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
+) -> None:
+    command = [sys.executable, "-c", SIGNALLED, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "step 2\n"
+        os.killpg(job.pid, signal.SIGTERM)  # as coreutils' timeout does
+        told = job.stdout.read()
+    assert told == "interrupted; step 3 is saved → go on with --resume\n0 workers left\n"
+    assert job.returncode == 0
+    alike(run(tmp_path, resume=True), whole[1])
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     def twice(_: Progress) -> None:
         for _again in range(2):
@@ -147,10 +179,15 @@ import torch
 from tests.unit.training import test_loop as t
 how, folder = sys.argv[1], Path(sys.argv[2])
 torch.set_num_threads(int(sys.argv[3]))
+minutes = 0.0
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 if how == "between":
     report = lambda p: p.step == 4 and kill()
+elif how == "before the first checkpoint":
+    minutes, report = 5.0, lambda p: p.step == 2 and kill()
+elif how == "before the first step":
+    report, t.loop.batches = None, lambda *_: kill()
 else:
     report, real, calls = lambda p: None, torch.save, []
     def half(plain, path):
@@ -160,11 +197,14 @@ else:
             kill()
         real(plain, path)
     torch.save = half
-t.run(folder, t.replace(t.RECIPE, checkpoint_minutes=0.0), report=report)
+t.run(folder, t.replace(t.RECIPE, checkpoint_minutes=minutes), report=report)
 """
 
 
-@pytest.mark.parametrize(("how", "saved"), [("between", 4), ("while it saves", 4)])
+@pytest.mark.parametrize(
+    ("how", "saved"),
+    [("between", 4), ("while it saves", 4), ("before the first checkpoint", 0), ("before the first step", 0)],
+)
 def test_a_killed_run_goes_on_bit_for_bit(
     how: str, saved: int, tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
 ) -> None:
@@ -173,7 +213,10 @@ def test_a_killed_run_goes_on_bit_for_bit(
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = list(tmp_path.glob(".checkpoint.*"))
     assert len(left) == (how == "while it saves")
-    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == saved
+    if saved:
+        assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == saved
+    else:
+        assert not (tmp_path / CHECKPOINT).exists()
     alike(run(tmp_path, resume=True), whole[1])
     assert not list(tmp_path.glob(".checkpoint.*"))
 
@@ -181,7 +224,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
 def test_checkpoints_between_validations_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved, clock = list[int](), iter(range(0, 6000, 40))  # 40 s a step and more at validations
     monkeypatch.setattr("sealmap.training.loop.time.perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr(loop._State, "save", lambda state, *_: saved.append(state.step))
+    monkeypatch.setattr(State, "save", lambda state, _: saved.append(state.step))
     run(tmp_path, replace(RECIPE, patch=32, steps=9, validate_every=9, checkpoint_minutes=2.0))
     assert saved == [3, 6, 9]
 
@@ -219,11 +262,7 @@ def test_a_finished_run_resumes_to_itself(whole: tuple[Path, Trained, list[Progr
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
 
 
-def test_resuming_needs_the_same_recipe_and_a_checkpoint(
-    tmp_path: Path, whole: tuple[Path, Trained, list[Progress]]
-) -> None:
-    with pytest.raises(TrainingError, match=rf"{CHECKPOINT} does not exist → leave --resume out"):
-        run(tmp_path, resume=True)
+def test_resuming_needs_the_same_recipe(whole: tuple[Path, Trained, list[Progress]]) -> None:
     with pytest.raises(TrainingError, match=r"another recipe \(lr: 0.001 → 0.002\)"):
         run(whole[0], replace(RECIPE, lr=2e-3), resume=True)
 
@@ -254,17 +293,54 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_batch(
 
 
 def test_a_gradient_that_is_no_number_stops_the_run_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = combined
-
-    def steep(logits: torch.Tensor, *more: Any) -> torch.Tensor:
-        # 0 here, but its slope is not finite
-        return real(logits, *more) + torch.sqrt(logits * 0).sum()
-
     monkeypatch.setattr(loop, "combined", steep)
     with pytest.raises(TrainingError, match=r"the gradient is nan at step 1 → look at .*nan_batch\.npz"):
         run(tmp_path)
     assert (tmp_path / "nan_batch.npz").exists()
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+def steep(logits: torch.Tensor, *more: Any) -> torch.Tensor:
+    """A loss whose value is as ever, but whose slope is not finite."""
+    return combined(logits, *more) + torch.sqrt(logits * 0).sum()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Fewer skipped steps are enough, so that a test is short."""
+    assert loop._MOST_SKIPPED == 20
+    monkeypatch.setattr(loop, "_MOST_SKIPPED", 4)
+    return 4
+
+
+FP16 = replace(RECIPE, patch=32, precision="fp16", steps=9, validate_every=9)
+
+
+def test_fp16_gradients_that_are_never_finite_stop_the_run(
+    patient: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "combined", steep)
+    with pytest.raises(TrainingError, match="gradient is nan at step 4, as at the 3 steps before"):
+        run(tmp_path / "whole", FP16)
+    assert (tmp_path / "whole" / "nan_batch.npz").exists()
+    with pytest.raises(TrainingError, match="step 2 is saved"):
+        run(tmp_path / "stopped", FP16, report=interrupting(1))
+    with pytest.raises(TrainingError, match="nan at step 4"):  # a run that goes on counts on
+        run(tmp_path / "stopped", FP16, resume=True)
+
+
+def test_fp16_steps_that_are_skipped_now_and_then_do_not_stop_a_run(
+    patient: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[int]()
+
+    def mostly_steep(logits: torch.Tensor, *more: Any) -> torch.Tensor:
+        calls.append(1)
+        # a small loss, since the scale has not been halved often
+        return combined(logits, *more) / 2**16 if len(calls) % patient == 0 else steep(logits, *more)
+
+    monkeypatch.setattr(loop, "combined", mostly_steep)
+    assert run(tmp_path, FP16).history[-1]["step"] == 9
 
 
 def test_class_weights_must_fit_the_legend(tmp_path: Path) -> None:
@@ -314,7 +390,7 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pyt
 
 
 def test_bands_and_means_must_match(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"3 means, the chips 4 bands"):
+    with pytest.raises(TrainingError, match=r"3 means and 3 deviations, the chips 4 bands → --set mean="):
         run(tmp_path, chips=ArrayChips(bands=("red", "green", "blue", "nir")))
 
 
@@ -329,28 +405,3 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
     assert learning_rate(recipe, 200) == pytest.approx(1e-5)
     assert learning_rate(recipe, 110) == pytest.approx(1e-3 * (0.01 + 0.99 / 2))
     assert learning_rate(replace(recipe, warmup=0), 0) == pytest.approx(1e-3)
-
-
-class Oracle(torch.nn.Module):
-    """Knows that red is sealed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one = torch.nn.Parameter(torch.ones(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        score = 50 * (x[:, :1] - x[:, 1:2] - 0.2)
-        return torch.cat([-score, score], dim=1)
-
-
-@pytest.mark.parametrize("side", [80, 96, 20])
-def test_validation_scores_whole_chips_and_ignores_what_is_ignored(side: int) -> None:
-    recipe = replace(RECIPE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    held_out = [Source(chips=ArrayChips(side=side))]
-    loss, iou = validate(Oracle(), held_out, recipe, 0.2)
-    assert iou == 1.0
-    assert loss < 0.2
-    _, other = validate(Oracle(), [Source(chips=ArrayChips(side=side, gsd_m=0.1))], recipe, 0.2)
-    assert other > 0.8  # resampled, edges are mixed
-    weighted = [*held_out, Source(chips=ArrayChips(side=side, only=0), weight=3.0)]
-    assert validate(Oracle(), weighted, recipe, 0.2)[1] == pytest.approx(0.25)
