@@ -30,7 +30,7 @@ from sealmap.model.card import BandStatistics, ModelCard
 from sealmap.model.network import build_network
 from sealmap.pipeline.calibrate import calibrate_on
 from sealmap.training.batches import Source
-from sealmap.training.domain import another_flight
+from sealmap.training.looks import OtherFlight, Placed
 from sealmap.training.loop import CHECKPOINT, Progress, Trained, train
 from sealmap.training.recipes import Recipe, unet_lite0
 
@@ -125,18 +125,10 @@ def town(folder: Path) -> Scenes:
 
 
 def varied(held_out: Sequence[Source], looks: int) -> list[Source]:
-    """Each scene ``looks`` times, as other flights would show it: what an unseen flight does to a model, in part."""
-    found = []
-    for s in held_out:
-        pairs = []
-        for i in range(len(s.chips)):
-            pixels, label = s.chips.read(i)
-            image = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-            for look in range(looks):
-                other = another_flight(image, np.random.default_rng((7, i, look)))
-                pairs.append((np.ascontiguousarray(other.transpose(2, 0, 1)), label))
-        found.append(Source(chips=Scenes(scenes=tuple(pairs), gsd_m=s.chips.gsd_m), weight=s.weight))
-    return found
+    """Each source ``looks`` times, as other flights would show it: what an unseen flight does to a model, in part."""
+    return [
+        Source(chips=OtherFlight(ground=s.chips, look=look), weight=s.weight) for s in held_out for look in range(looks)
+    ]
 
 
 def sources(work: Path) -> tuple[list[Source], list[Source]]:
@@ -163,18 +155,18 @@ def recipe(steps: int) -> Recipe:
     )  # fmt: skip
 
 
-def alike(held_out: Sequence[Source], looks: int = 3) -> list[Scenes]:
+def alike(held_out: Sequence[Source], looks: int = 3) -> list[Placed]:
     """Validation in which each flight has about as many pixels as the one with most, as it is and as of other flights.
 
     Calibration pools pixels; the coarse flight has few of them. Each scene is there as taken and ``looks`` times or
     more as another flight would show it, so that the threshold is not that of flights already seen alone.
     """
-    seen = [(s, sum(s.chips.read(i)[1].size for i in range(len(s.chips)))) for s in held_out]
+    seen = [(s.chips, sum(s.chips.read(i)[1].size for i in range(len(s.chips)))) for s in held_out]
     most = max(pixels for _, pixels in seen)
-    found = []
-    for s, pixels in seen:
-        times = round((1 + looks) * most / pixels)
-        found += [s.chips, varied([s], times - 1)[0].chips]
+    found: list[Placed] = []
+    for chips, pixels in seen:
+        more = round((1 + looks) * most / pixels) - 1
+        found += [chips, *(OtherFlight(ground=chips, look=look) for look in range(more))]
     return found
 
 

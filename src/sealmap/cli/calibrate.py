@@ -19,6 +19,9 @@ def command(
     out: Annotated[Path, typer.Option(help="Bundle to write, such as calibrated.sealmap.")],
     split: Annotated[str, typer.Option(help="Chips to measure on: val, or train; never test.")] = "val",
     aim: Annotated[str, typer.Option(help="What the threshold is chosen for: iou, f1 or zero_bias.")] = "iou",
+    looks: Annotated[
+        int, typer.Option(help="Also see each chip as so many other flights would show it, for maps of unseen flights.")
+    ] = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -26,7 +29,7 @@ def command(
     from sealmap.pipeline.calibrate import CalibrateJob, calibrate
 
     bundle = bundle_of(model)
-    job = CalibrateJob(model=bundle, chips=chips, out=out, split=split, aim=aim, overwrite=overwrite)
+    job = CalibrateJob(model=bundle, chips=chips, out=out, split=split, aim=aim, looks=looks, overwrite=overwrite)
     with progress("chips", quiet=as_json) as report:
         found = calibrate(job, progress=report)
     files = {"bundle": str(job.out), "figure": str(job.figure)}
@@ -41,7 +44,7 @@ def calibration_facts(found: Mapping[str, Any]) -> dict[str, str]:
         before, after = found["before"], found["after"]
         told["calibrated on"] = (
             f"{found['pixels']:,} pixels, {found['chips']} chips, {found['blocks']} blocks of {found['split']},"
-            f" labels from {found['labels']}"
+            f" labels from {found['labels']}{_looks(found.get('looks', 0))}"
         )
         told["temperature"] = f"{before['temperature']:.3f} → {after['temperature']:.3f}"
         told["ECE"] = f"{before['ece']:.4f} → {after['ece']:.4f}"
@@ -52,6 +55,10 @@ def calibration_facts(found: Mapping[str, Any]) -> dict[str, str]:
         told["area bias"] = f"{before['area_bias']:+.2%} → {after['area_bias']:+.2%}"
         told |= _halves(found["other_half"])
     return told | {f"warning {i}": text for i, text in enumerate(found.get("warnings", []), start=1)}
+
+
+def _looks(looks: int) -> str:
+    return f"; chips as flown and as {looks} other flights would show them" if looks else ""
 
 
 def _halves(found: Mapping[str, Any]) -> dict[str, str]:

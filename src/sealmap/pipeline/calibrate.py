@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from sealmap.model.engines import TorchEngine
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.evaluate import learnt_from
 from sealmap.prediction.single import predict_array
+from sealmap.training.looks import OtherFlight, Placed
 
 SAMPLE = 200_000
 """Pixels that the temperature is fitted on, at most; the threshold is chosen on all."""
@@ -41,49 +42,24 @@ _BLOCK_PX = 1024
 _SEED = 1
 
 
-class Chips(Protocol):
-    """Labelled chips of one ground sampling distance; ``ChipSet`` is one."""
-
-    @property
-    def legend(self) -> Legend:
-        """Legend of the labels."""
-        ...
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Names, in order."""
-        ...
-
-    @property
-    def gsd_m(self) -> float:
-        """Ground sampling distance."""
-        ...
-
-    @property
-    def pixel_scale(self) -> float:
-        """The pixel value that means 1.0."""
-        ...
-
-    @property
-    def chips(self) -> Sequence[Chip]:
-        """Their places."""
-        ...
-
-    def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """(pixels_CHW as stored, label_HW with IGNORE where not judged)."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrateJob:
-    """All of a ``calibrate``. model: None takes the shipped one. The figure lies beside ``out``."""
+    """All of a ``calibrate``. model: None takes the shipped one. The figure lies beside ``out``.
+
+    looks: other flights as which each chip is seen, beside as it is: for a model that is to map unseen flights.
+    """
 
     model: Path | None
     chips: Sequence[Path]
     out: Path
     split: str = "val"
     aim: str = "iou"
+    looks: int = 0
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.looks < 0:
+            raise SettingsError(f"{self.looks} looks cannot be had", remedy="use 0 (as flown) or more, such as 4")
 
     @property
     def figure(self) -> Path:
@@ -121,10 +97,11 @@ def calibrate(job: CalibrateJob, *, progress: Progress = silent) -> Calibrated:
     check_aim(job.aim)
     refuse_test(job.split)
     whole = [ChipSet.open(folder) for folder in job.chips]
-    sets = [s.select(job.split) for s in whole]
+    sets: list[Placed] = [s.select(job.split) for s in whole]
     bundle = load_bundle(job.model or shipped_bundle())
-    labels = ", ".join(dict.fromkeys(s.rules for s in sets))
-    origin = {"split": job.split, "labels": labels}
+    labels = ", ".join(dict.fromkeys(s.rules for s in whole))
+    origin = {"split": job.split, "labels": labels, "looks": job.looks}
+    sets = [*sets, *(OtherFlight(ground=chips, look=look) for chips in sets for look in range(job.looks))]
     seen = learnt_from(bundle.card, whole, job.split)
     found = calibrate_on(bundle, sets, aim=job.aim, origin=origin, seen=seen, progress=progress)
     save_card(job.out, replace(bundle, card=found.card), overwrite=job.overwrite)
@@ -143,7 +120,7 @@ def refuse_test(split: str) -> None:
 
 def calibrate_on(
     bundle: ModelBundle,
-    sets: Sequence[Chips],
+    sets: Sequence[Placed],
     *,
     aim: str,
     origin: dict[str, Any],
@@ -152,7 +129,8 @@ def calibrate_on(
 ) -> Calibrated:
     """Measure a model on held-out chips, through the same path as prediction, and fit temperature and threshold.
 
-    Sets are pooled, pixel by pixel; a pixel of overlapping chips counts once. origin: split and labels, for the card.
+    Sets are pooled, pixel by pixel; a pixel of overlapping chips counts once (once per look, where ``OtherFlight``
+    shows them again: their blocks are those of the ground). origin: split and labels, for the card.
     seen: warnings to go along (``learnt_from``). A temperature that loses on the other half of the blocks is not taken.
     The chips are predicted twice, since with resampling a temperature acts before it and a threshold after it.
     DatasetError where no threshold can be chosen, see ``choose_threshold``.
@@ -175,7 +153,7 @@ def calibrate_on(
     curve = after.curve()
     threshold = choose_threshold(curve, aim)
     blocks = len({view.block for view in views})
-    warnings = [*seen, *warnings, *_weak(before, blocks, threshold), *failed]
+    warnings = [*seen, *warnings, *_weak(before, _looked(sets), blocks, threshold), *failed]
     rows = {
         "before": _row(before, card.temperature, card.threshold),
         "after": _row(after, temperature, threshold),
@@ -194,7 +172,7 @@ def calibrate_on(
 class _View:
     """A chip, where it lies, and how its labels read for the model. second: on which half of the blocks it lies."""
 
-    chips: Chips
+    chips: Placed
     index: int
     block: str
     second: bool
@@ -223,13 +201,20 @@ class _View:
         return probs, kept, self.chips.legend.sealed_HW(kept)
 
 
-def _views(card: ModelCard, sets: Sequence[Chips]) -> list[_View]:
+def _views(card: ModelCard, sets: Sequence[Placed]) -> list[_View]:
     """All chips in order, the blocks parted in two halves that lie together and hold about as many chips."""
     places: list[tuple[str, int, int]] = []
+    grounds = _grounds(sets)
     for s, chips in enumerate(sets):
         card.check_raster("the chips", chips.bands, chips.gsd_m)
         for i, chip in enumerate(chips.chips):
-            places.append((f"{s}/{chip.sheet}/{chip.row // _BLOCK_PX:04}/{chip.col // _BLOCK_PX:04}", s, i))
+            places.append(
+                (
+                    f"{grounds.index(grounds[s])}/{chip.sheet}/{chip.row // _BLOCK_PX:04}/{chip.col // _BLOCK_PX:04}",
+                    s,
+                    i,
+                )
+            )
     middle = sorted(block for block, _, _ in places)[len(places) // 2]
     first = {block for block, _, _ in places if block < middle} or {middle}
     found = []
@@ -245,6 +230,11 @@ def _views(card: ModelCard, sets: Sequence[Chips]) -> list[_View]:
         )  # fmt: skip
         earlier.append(chip)
     return found
+
+
+def _grounds(sets: Sequence[Placed]) -> list[int]:
+    """The ground of each set, by identity: looks at the same ground have one."""
+    return [id(chips.ground) if isinstance(chips, OtherFlight) else id(chips) for chips in sets]
 
 
 def _truth_table(labels: Legend, model: Legend) -> NDArray[np.bool_]:
@@ -312,10 +302,16 @@ def _temperature(sample: PixelSample, card: ModelCard) -> tuple[float, list[str]
     return card.temperature, [told]
 
 
-def _weak(tally: ReliabilityTally, blocks: int, threshold: float) -> list[str]:
+def _looked(sets: Sequence[Placed]) -> float:
+    """How often each ground was looked at, on the average."""
+    return len(sets) / len(set(_grounds(sets)))
+
+
+def _weak(tally: ReliabilityTally, looked: float, blocks: int, threshold: float) -> list[str]:
     found = []
-    if tally.pixels < LEAST_PIXELS:
-        found.append(f"only {tally.pixels:,} judged pixels; {LEAST_PIXELS:,} or more are wanted")
+    pixels = round(tally.pixels / looked)
+    if pixels < LEAST_PIXELS:
+        found.append(f"only {pixels:,} judged pixels; {LEAST_PIXELS:,} or more are wanted")
     if blocks < LEAST_BLOCKS:
         found.append(f"only {blocks} block(s) of {_BLOCK_PX} pixels; {LEAST_BLOCKS} or more are wanted")
     if not LEAST_SHARE <= tally.sealed_share <= 1 - LEAST_SHARE:

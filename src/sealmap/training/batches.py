@@ -19,7 +19,7 @@ from sealmap.core.legend import IGNORE, Legend
 from sealmap.training.augment import Augment
 from sealmap.training.interrupt import leave_interrupts_to_parent
 from sealmap.training.recipes import Recipe
-from sealmap.training.resample import resized
+from sealmap.training.resample import eight_bit, resized
 
 
 class Chips(Protocol):
@@ -125,14 +125,6 @@ class SampleStream(Dataset[tuple[Tensor, Tensor]]):
         image, label = self._augment(image, label, int(rng.integers(2**31)))
         x = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / 255
         return torch.from_numpy(x), torch.from_numpy(label.astype(np.int64))
-
-
-def eight_bit(pixels_CHW: NDArray[Any], pixel_scale: float) -> NDArray[np.uint8]:
-    """Stored pixels as (rows, columns, bands) uint8: deeper sheets lose what augmentation would blur anyway."""
-    image = pixels_CHW.transpose(1, 2, 0)
-    if image.dtype != np.uint8 or pixel_scale != 255:
-        image = np.clip(image.astype(np.float32) * (255 / pixel_scale), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(image)
 
 
 def crop(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -21,3 +21,11 @@ def resized(image_HWC: Pixels, shape: tuple[int, int], how: int) -> Pixels:
     parts = [cv2.resize(image_HWC[:, :, i : i + _AT_ONCE], size, interpolation=how) for i in range(0, bands, _AT_ONCE)]
     # OpenCV drops the axis of a single band
     return np.concatenate([np.atleast_3d(part) for part in parts], axis=2)
+
+
+def eight_bit(pixels_CHW: NDArray[Any], pixel_scale: float) -> NDArray[np.uint8]:
+    """Stored pixels as (rows, columns, bands) uint8: deeper sheets lose what augmentation would blur anyway."""
+    image = pixels_CHW.transpose(1, 2, 0)
+    if image.dtype != np.uint8 or pixel_scale != 255:
+        image = np.clip(image.astype(np.float32) * (255 / pixel_scale), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(image)

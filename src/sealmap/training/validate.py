@@ -14,9 +14,9 @@ from sealmap.core.confusion import Confusion
 from sealmap.core.errors import TrainingError
 from sealmap.core.legend import IGNORE, Legend
 from sealmap.model.losses import combined
-from sealmap.training.batches import Chips, Source, eight_bit
+from sealmap.training.batches import Chips, Source
 from sealmap.training.recipes import Recipe
-from sealmap.training.resample import resized
+from sealmap.training.resample import eight_bit, resized
 
 
 @torch.inference_mode()

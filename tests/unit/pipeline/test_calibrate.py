@@ -30,6 +30,7 @@ from sealmap.pipeline.learn import TrainJob, train
 from sealmap.pipeline.prepare import Labels, PrepareJob, prepare
 from sealmap.prediction.mosaic import classify
 from sealmap.prediction.single import predict_array
+from sealmap.training.looks import OtherFlight
 from sealmap.training.recipes import recipe_named
 
 SIDE = 64
@@ -48,6 +49,9 @@ class DrawnChips:
     gsd_m: float = 0.2
     pixel_scale: float = 255.0
     reads: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
 
     def read(self, index: int, /) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         self.reads.append(index)
@@ -370,3 +374,22 @@ def test_an_unknown_aim_is_refused_before_training(folder: Path, tmp_path: Path)
     with pytest.raises(SettingsError, match="no aim 'area'"):
         train(TrainJob(chips=[folder], recipe=recipe_named("tiny"), out=tmp_path / "m.sealmap", aim="area"))
     assert not list(tmp_path.iterdir())
+
+
+def test_looks_are_of_the_same_ground(model: ModelBundle) -> None:
+    chips = drawn(model, 0.6)
+    alone = on(model, chips)
+    looks = [OtherFlight(ground=chips, look=look) for look in range(2)]
+    found = calibrate_on(model, [chips, *looks], aim="iou", origin=ORIGIN)
+    facts, before = found.card.calibration, alone.card.calibration
+    assert facts["pixels"] == 3 * before["pixels"]
+    assert facts["blocks"] == before["blocks"]
+    assert found.curve.bias.tolist() != alone.curve.bias.tolist()
+    # a weak validation does not become a strong one by being looked at again
+    few = [w for w in alone.warnings if "judged pixels" in w]
+    assert few == [w for w in found.warnings if "judged pixels" in w] != []
+
+
+def test_a_job_needs_looks_from_0_up(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="-1 looks cannot be had"):
+        CalibrateJob(model=None, chips=[tmp_path], out=tmp_path / "m.sealmap", looks=-1)

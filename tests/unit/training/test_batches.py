@@ -13,8 +13,9 @@ from tests.unit.training.arraychips import ArrayChips
 
 from sealmap.core.errors import TrainingError
 from sealmap.core.legend import IGNORE
-from sealmap.training.batches import SampleStream, Source, balanced, batches, crop, eight_bit
+from sealmap.training.batches import SampleStream, Source, balanced, batches, crop
 from sealmap.training.recipes import tiny
+from sealmap.training.resample import eight_bit
 
 RECIPE = replace(tiny(), patch=32, batch=3, steps=4)
 
