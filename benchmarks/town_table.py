@@ -160,7 +160,7 @@ def table(out: Path) -> str:
             f"| {facts['row']} | {facts['weights']} | {facts['labels']} | {facts['steps']} | {facts['cpu_minutes']:.1f}"
             f" | {iou['value']:.3f} [{iou['low']:.3f}, {iou['high']:.3f}] | "
             + " | ".join(f"{v:.3f}" for v in shown)
-            + f" | {sealed['boundary_iou']['value']:.3f} | {found['probabilities']['ece']['value']:.3f}"
+            + f" | {sealed['boundary_iou']['value']:.3f} | {found['probabilities']['ece']:.3f}"
             f" | {bias['value']:+.1%} [{bias['low']:+.1%}, {bias['high']:+.1%}] |"
         )
     return "\n".join(lines)

@@ -86,7 +86,7 @@ def row_of(target: str, arms: Mapping[str, Any], arm: str, name: str) -> dict[st
 
 def scored(counts: Counts, key: str, name: str) -> Interval:
     """A score of all blocks together, with its interval over blocks."""
-    return resampled([stacked(counts, list(counts))], lambda total: summary(total[0])[key][name])
+    return resampled([stacked(counts, list(counts))], lambda total: score_of(total[0], key, name))
 
 
 def over(counts: Counts, base: Counts) -> Interval | None:
@@ -120,14 +120,15 @@ def resampled(groups: list[NDArray[np.int64]], value: Callable[[list[NDArray[np.
     return interval(value([g.sum(axis=0) for g in groups]), samples, units=int(judged.sum()))
 
 
-def summary(counts_KK: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """Scores of a sum of counts."""
-    return Confusion(legend=ROOF_PAVED, counts_KK=counts_KK).summary()
+def score_of(counts_KK: NDArray[np.int64], key: str, name: str) -> float:
+    """A score of a sum of counts."""
+    ids = ROOF_PAVED.sealed_ids if key == "sealed" else (ROOF_PAVED.by_key(key).id,)
+    return Confusion(legend=ROOF_PAVED, counts_KK=counts_KK).scores(ids)[name]
 
 
 def iou(counts_KK: NDArray[np.int64]) -> float:
     """Of sealed."""
-    return summary(counts_KK)["sealed"]["iou"]
+    return score_of(counts_KK, "sealed", "iou")
 
 
 def shown(column: str, value: Any) -> str:
