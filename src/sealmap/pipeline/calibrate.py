@@ -208,13 +208,8 @@ def _views(card: ModelCard, sets: Sequence[Placed]) -> list[_View]:
     for s, chips in enumerate(sets):
         card.check_raster("the chips", chips.bands, chips.gsd_m)
         for i, chip in enumerate(chips.chips):
-            places.append(
-                (
-                    f"{grounds.index(grounds[s])}/{chip.sheet}/{chip.row // _BLOCK_PX:04}/{chip.col // _BLOCK_PX:04}",
-                    s,
-                    i,
-                )
-            )
+            at = f"{chip.row // _BLOCK_PX:04}/{chip.col // _BLOCK_PX:04}"
+            places.append((f"{grounds.index(grounds[s])}/{chip.sheet}/{at}", s, i))
     middle = sorted(block for block, _, _ in places)[len(places) // 2]
     first = {block for block, _, _ in places if block < middle} or {middle}
     found = []

@@ -23,8 +23,8 @@ def chosen_for(device: torch.device) -> Precision:
 def keep_depthwise_float32(network: nn.Module) -> None:
     """Depthwise convolutions compute in float32 under autocast.
 
-    On a CPU their bf16 gradients take five to six times as long as those in float32 (torch 2.15, AVX-512 and AMX):
-    with this, U-Net with EfficientNet-lite0 trains 1.6 times as fast as in plain bf16, twice as fast as in fp32
+    On a CPU their bf16 gradients are slower than those in float32 (torch 2.15, AVX-512 and AMX): with this, U-Net with
+    EfficientNet-lite0 trains 1.6 times as fast as in plain bf16, twice as fast as in fp32
     (``benchmarks/training_speed.py``). Weights and their names do not change.
     """
     for module in network.modules():
