@@ -47,6 +47,8 @@ def calibration_facts(found: Mapping[str, Any]) -> dict[str, str]:
             f" labels from {found['labels']}{_looks(found.get('looks', 0))}"
         )
         told["temperature"] = f"{before['temperature']:.3f} → {after['temperature']:.3f}"
+        if before.get("isotonic_knots") or after.get("isotonic_knots"):
+            told["isotonic"] = f"{_curve(before)} → {_curve(after)}"
         told["ECE"] = f"{before['ece']:.4f} → {after['ece']:.4f}"
         told["Brier score"] = f"{before['brier']:.4f} → {after['brier']:.4f}"
         told[f"threshold ({found['aim']})"] = f"{before['threshold']:.3f} → {after['threshold']:.3f}"
@@ -55,6 +57,11 @@ def calibration_facts(found: Mapping[str, Any]) -> dict[str, str]:
         told["area bias"] = f"{before['area_bias']:+.2%} → {after['area_bias']:+.2%}"
         told |= _halves(found["other_half"])
     return told | {f"warning {i}": text for i, text in enumerate(found.get("warnings", []), start=1)}
+
+
+def _curve(row: Mapping[str, Any]) -> str:
+    knots = row.get("isotonic_knots", 0)
+    return f"a curve of {knots} knots" if knots else "none"
 
 
 def _looks(looks: int) -> str:
@@ -70,6 +77,6 @@ def _halves(found: Mapping[str, Any]) -> dict[str, str]:
     verdict = "isotonic wins measurably" if found["isotonic_wins"] else "isotonic does not win measurably"
     biases = " and ".join(f"{bias:+.2%}" for bias in found["area_bias"])
     return {
-        "other half: ECE / Brier": f"{', '.join(rows)}; {verdict}, and is not in the bundle",
+        "other half: ECE / Brier": f"{', '.join(rows)}; {verdict}",
         "other half: area bias": biases,
     }

@@ -1,4 +1,4 @@
-"""One number that makes a network less, or more, sure of itself; and isotonic regression to compare it with.
+"""One number that makes a network less, or more, sure of itself; and isotonic regression for what it cannot mend.
 
 Fitted on a sample of judged pixels. What is served goes through ``model.bundle.probabilities``, as always: the shares
 computed here serve the fit and the comparison only.
@@ -19,6 +19,12 @@ from sealmap.evaluation.calibration import FINE, ReliabilityTally, choose_thresh
 
 BOUNDS = (0.2, 5.0)
 """Temperatures looked at. A network at one of these ends is not over- or underconfident, but broken or one-sided."""
+
+COARSE = 64
+"""Bins that isotonic regression is fitted on: few enough not to follow the chance of single blocks."""
+
+Knots = tuple[tuple[float, float], ...]
+"""(stated probability, probability to serve), as in ``ModelCard.isotonic``."""
 
 _LEAST_PROBABILITY = 1e-30
 """Stands for the zeros of 32-bit floats, of which there is no logarithm."""
@@ -115,17 +121,31 @@ def at_bounds(temperature: float) -> bool:
     return not BOUNDS[0] * 1.02 < temperature < BOUNDS[1] / 1.02
 
 
-def isotonic(tally: ReliabilityTally) -> NDArray[np.float64]:
-    """Monotone map of probabilities that fits the counts best (Zadrozny & Elkan 2002): a value for each bin."""
-    counts = tally.counts_2B.sum(axis=0)
-    seen = np.flatnonzero(counts)
-    fitted = isotonic_regression(tally.counts_2B[1][seen] / counts[seen], weights=counts[seen]).x
-    values: NDArray[np.float64] = np.interp(np.arange(FINE), seen, fitted)
-    return values
+def isotonic(tally: ReliabilityTally) -> Knots:
+    """Monotone map of probabilities that fits the counts best (Zadrozny & Elkan 2002), with straight lines between.
+
+    Fitted on COARSE equal bins. A run of bins with one value becomes one knot at the mean of its pixels' probabilities
+    (Oron & Flournoy 2017), so that pixels keep their order and a threshold finds its place.
+    """
+    middle = (np.arange(FINE) + 0.5) / FINE
+    home = np.arange(FINE) * COARSE // FINE
+    pixels, sealed, stated = (
+        np.bincount(home, weights=w, minlength=COARSE)
+        for w in (tally.counts_2B.sum(axis=0), tally.counts_2B[1], tally.counts_2B.sum(axis=0) * middle)
+    )
+    seen = np.flatnonzero(pixels)
+    fitted = isotonic_regression(sealed[seen] / pixels[seen], weights=pixels[seen]).x
+    values, run = np.unique(fitted.clip(0, 1), return_inverse=True)
+    centres = np.bincount(run, weights=stated[seen]) / np.bincount(run, weights=pixels[seen])
+    inner = tuple((float(p), float(q)) for p, q in zip(centres, values, strict=True))
+    return ((0.0, inner[0][1]), *inner, (1.0, inner[-1][1]))
 
 
-def moved(tally: ReliabilityTally, values_B: NDArray[np.float64]) -> ReliabilityTally:
-    """Counts after the pixels of each bin are given another probability, 0..1."""
+def moved(tally: ReliabilityTally, knots: Knots) -> ReliabilityTally:
+    """Counts after the pixels' probabilities are mapped by straight lines between knots; as they are without knots."""
+    if not knots:
+        return tally
+    values_B = np.interp((np.arange(FINE) + 0.5) / FINE, *zip(*knots, strict=True))
     home = np.clip(np.floor(values_B * FINE), 0, FINE - 1).astype(np.int64)
     counts = np.zeros((2, FINE), np.int64)
     for truth in (0, 1):
@@ -137,10 +157,10 @@ def moved(tally: ReliabilityTally, values_B: NDArray[np.float64]) -> Reliability
 class Halves:
     """What a calibration fitted on one half of the blocks is worth on the other half, both ways round.
 
-    ece, brier: by 'none' (as it was), 'temperature' and 'isotonic', over the pixels of both halves.
+    ece, brier: by 'none' (as it was), 'temperature' and 'isotonic' (after the temperature), over both halves' pixels.
     isotonic_wins: whether isotonic regression beats the others by more than 1 % of the Brier score in each half.
     temperature_loses: whether ECE and Brier score are both worse with the temperature than without.
-    area_bias: on each half, with temperature and threshold chosen on the other; as it was where the temperature loses.
+    area_bias: on each half, with the best of the three and a threshold chosen on the other half.
     """
 
     ece: dict[str, float]
@@ -149,9 +169,18 @@ class Halves:
     temperature_loses: bool
     area_bias: tuple[float, float]
 
+    @property
+    def best(self) -> str:
+        """What is to be served: 'isotonic' where it wins, 'none' where the temperature loses, else 'temperature'."""
+        return _best(isotonic_wins=self.isotonic_wins, temperature_loses=self.temperature_loses)
 
-def compare_on_halves(sample: PixelSample, aim: str, *, temperature: float) -> Halves:
-    """Fit on one half, judge on the other, both ways round. temperature: of the model as it was.
+
+def _best(*, isotonic_wins: bool, temperature_loses: bool) -> str:
+    return "isotonic" if isotonic_wins else "none" if temperature_loses else "temperature"
+
+
+def compare_on_halves(sample: PixelSample, aim: str, *, temperature: float, knots: Knots = ()) -> Halves:
+    """Fit on one half, judge on the other, both ways round. temperature, knots: of the model as it was.
 
     DatasetError where a half has nearly no sealed or no open pixels, or the aim cannot be reached on it.
     """
@@ -161,28 +190,22 @@ def compare_on_halves(sample: PixelSample, aim: str, *, temperature: float) -> H
             f"the halves are unlike: {shares[0]:.1%} of the one is sealed, {shares[1]:.1%} of the other",
             remedy="prepare more validation chips",
         )
-    judged: dict[str, list[ReliabilityTally]] = {"none": [], "temperature": [], "isotonic": []}
-    fits = []
+    rounds = []
     for second in (False, True):
         there, here = sample.of_half(second=not second), sample.of_half(second=second)
-        fits.append(fit_temperature(there))
-        judged["none"].append(here.tally(temperature))
-        judged["temperature"].append(here.tally(fits[-1]))
-        judged["isotonic"].append(moved(judged["none"][-1], isotonic(there.tally(temperature))))
-    both = {how: (a + b).reliability() for how, (a, b) in judged.items()}
-    single = {how: [t.reliability().brier for t in tallies] for how, tallies in judged.items()}
-    others = zip(single["none"], single["temperature"], strict=True)
+        fitted = fit_temperature(there)
+        warm = [part.tally(fitted) for part in (there, here)]
+        bent = isotonic(warm[0])
+        was = [moved(part.tally(temperature), knots) for part in (there, here)]
+        rounds.append({"none": was, "temperature": warm, "isotonic": [moved(part, bent) for part in warm]})
+    first, last = rounds
+    both = {how: (first[how][1] + last[how][1]).reliability() for how in first}
     ece, brier = {how: r.ece for how, r in both.items()}, {how: r.brier for how, r in both.items()}
+    single = [{how: here.reliability().brier for how, (_, here) in ways.items()} for ways in rounds]
+    wins = all(s["isotonic"] < (1 - _GAIN) * min(s["none"], s["temperature"]) for s in single)
     loses = ece["temperature"] > ece["none"] and brier["temperature"] > brier["none"]
-    served = [temperature, temperature] if loses else fits
-    biases = []
-    for second, chosen in zip((False, True), served, strict=True):
-        threshold = choose_threshold(sample.of_half(second=not second).tally(chosen).curve(), aim)
-        biases.append(sample.of_half(second=second).tally(chosen).curve().at(threshold)["area_bias"])
+    best = _best(isotonic_wins=wins, temperature_loses=loses)
+    biases = [ways[best][1].curve().at(choose_threshold(ways[best][0].curve(), aim))["area_bias"] for ways in rounds]
     return Halves(
-        ece=ece,
-        brier=brier,
-        isotonic_wins=all(iso < (1 - _GAIN) * min(pair) for iso, pair in zip(single["isotonic"], others, strict=True)),
-        temperature_loses=loses,
-        area_bias=(biases[0], biases[1]),
-    )
+        ece=ece, brier=brier, isotonic_wins=wins, temperature_loses=loses, area_bias=(biases[0], biases[1])
+    )  # fmt: skip

@@ -15,6 +15,9 @@ from sealmap.files.atomic import staged
 from sealmap.model.card import KEY, ModelCard, digest, read_card
 from sealmap.model.network import build_network
 
+_LEAST = 1e-12
+"""Far below what 32-bit floats tell from 0 in a probability of other pixels' size."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelBundle:
@@ -45,9 +48,25 @@ class ModelBundle:
 def probabilities(logits_NKHW: Tensor, card: ModelCard) -> Tensor:
     """The one activation of the house: softmax over the legend's classes, after division by the temperature.
 
+    Where the card has an isotonic calibration, 'sealed' and its opposite get the probabilities that it serves instead;
+    classes of one side keep their shares of it.
     logits (N, K, H, W), any range → probabilities (N, K, H, W), 0..1, adding up to 1 over K.
     """
-    return torch.softmax(logits_NKHW.float() / card.temperature, dim=1)
+    probs_NKHW = torch.softmax(logits_NKHW.float() / card.temperature, dim=1)
+    return _isotonic(probs_NKHW, card) if card.isotonic else probs_NKHW
+
+
+def _isotonic(probs_NKHW: Tensor, card: ModelCard) -> Tensor:
+    stated, served = torch.tensor(card.isotonic, device=probs_NKHW.device).T.contiguous()
+    sealed = torch.tensor([c.sealed for c in card.legend.classes], device=probs_NKHW.device)
+    probs = probs_NKHW + _LEAST  # so that a side of zeros can be shared out, too
+    sealed_N1HW = probs[:, sealed].sum(dim=1, keepdim=True)
+    open_N1HW = probs[:, ~sealed].sum(dim=1, keepdim=True)  # not 1 − sealed, which cancels out near 1
+    share = sealed_N1HW / (sealed_N1HW + open_N1HW)
+    right = torch.bucketize(share, stated[1:-1]) + 1
+    low, high = stated[right - 1], stated[right]
+    wanted = torch.lerp(served[right - 1], served[right], ((share - low) / (high - low)).clamp(0, 1))
+    return probs * torch.where(sealed.view(1, -1, 1, 1), wanted / sealed_N1HW, (1 - wanted) / open_N1HW)
 
 
 def save_bundle(path: Path, card: ModelCard, network: nn.Module, *, overwrite: bool, half: bool = False) -> ModelCard:

@@ -8,14 +8,16 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sealmap.core.errors import BundleError
 from sealmap.core.legend import Legend
 
-FORMAT = 1
-"""Version of the bundle format; a newer one is refused, not guessed at."""
+FORMAT = 2
+"""Version of the bundle format; a newer one is refused, not guessed at. Version 2 came with ``isotonic``; a bundle that
+needs nothing of it is still written as version 1, so that older programs serve it as it is meant."""
 
 KEY = "sealmap"
 """Where the card sits in the metadata of the safetensors header."""
@@ -42,6 +44,8 @@ class ModelCard:
     gsd_range_m: ground sampling distances of sheets that it was trained for; others are refused.
     patch, halo: pixels at ``gsd_m``; side of a training patch, and border of a window not to be kept.
     temperature divides the logits, threshold is on the calibrated probability of 'sealed' (0..1).
+    isotonic: knots (probability of 'sealed' after the temperature, probability that is served instead), straight lines
+    between them, from 0 to 1 and never falling; empty where the temperature alone serves.
     calibration: how these two were found: aim, split, pixels, scores before and after, the curve of scores by
     threshold. Empty where they were not fitted, as in bundles of versions before this entry.
     """
@@ -57,6 +61,7 @@ class ModelCard:
     patch: int
     halo: int
     temperature: float = 1.0
+    isotonic: tuple[tuple[float, float], ...] = ()
     threshold: float = 0.5
     statistics: Mapping[str, BandStatistics] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -70,13 +75,15 @@ class ModelCard:
             raise BundleError("deviation, ground sampling distance and temperature must be above 0")
         if not 0 < self.threshold < 1 or not all(map(math.isfinite, (*self.mean, *self.std))):
             raise BundleError(f"the threshold must lie between 0 and 1, it is {self.threshold}")
+        if self.isotonic and not _never_falls(self.isotonic):
+            raise BundleError("the knots of the isotonic calibration must lead from 0 to 1 and never fall")
         if self.patch < 32 or self.patch % 32 or self.halo < 0:
             raise BundleError(f"patch {self.patch} must be a multiple of 32 and halo {self.halo} not negative")
 
     def to_json(self) -> str:
         """As stored in the bundle."""
         plain = {
-            "format": FORMAT,
+            "format": FORMAT if self.isotonic else 1,
             "architecture": self.architecture,
             "encoder": self.encoder,
             "activation": "softmax",
@@ -89,6 +96,7 @@ class ModelCard:
             "patch": self.patch,
             "halo": self.halo,
             "temperature": self.temperature,
+            "isotonic": self.isotonic,
             "threshold": self.threshold,
             "statistics": {
                 band: {"mean": s.mean, "std": s.std, "histogram": s.histogram} for band, s in self.statistics.items()
@@ -104,9 +112,9 @@ class ModelCard:
         """The inverse of ``to_json``; BundleError for another format or missing entries."""
         try:
             d = json.loads(text)
-            if d["format"] != FORMAT:
+            if d["format"] not in range(1, FORMAT + 1):
                 raise BundleError(
-                    f"the bundle is of format {d['format']}, this version reads format {FORMAT}",
+                    f"the bundle is of format {d['format']}, this version reads formats up to {FORMAT}",
                     remedy="use the version of sealmap that wrote it",
                 )
             if d["activation"] != "softmax":
@@ -123,6 +131,7 @@ class ModelCard:
                 patch=int(d["patch"]),
                 halo=int(d["halo"]),
                 temperature=float(d["temperature"]),
+                isotonic=tuple((float(p), float(q)) for p, q in d.get("isotonic", ())),
                 threshold=float(d["threshold"]),
                 statistics={
                     band: BandStatistics(mean=s["mean"], std=s["std"], histogram=tuple(s["histogram"]))
@@ -154,6 +163,13 @@ class ModelCard:
                 remedy=f"resample with: gdalwarp -tr {self.gsd_m:g} {self.gsd_m:g} -r average IN OUT.tif,"
                 " or train a model for this resolution",
             )
+
+
+def _never_falls(knots: tuple[tuple[float, float], ...]) -> bool:
+    """Whether knots lead from 0 to 1, with values of 0..1 that never fall; NaN does not."""
+    stated, served = zip(*knots, strict=True)
+    rising = all(a < b for a, b in pairwise(stated)) and all(a <= b for a, b in pairwise(served))
+    return rising and (stated[0], stated[-1]) == (0.0, 1.0) and served[0] >= 0 and served[-1] <= 1
 
 
 def read_card(path: Path) -> ModelCard:

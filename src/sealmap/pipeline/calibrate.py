@@ -15,7 +15,17 @@ from sealmap.core.legend import IGNORE, Legend
 from sealmap.dataset.chipset import Chip, ChipSet
 from sealmap.delivery.calibration_figures import CalibrationFigure, write_calibration_figure
 from sealmap.evaluation.calibration import Reliability, ReliabilityTally, ThresholdCurve, check_aim, choose_threshold
-from sealmap.evaluation.temperature import Halves, PixelSample, at_bounds, compare_on_halves, fit_temperature, logits_of
+from sealmap.evaluation.temperature import (
+    Halves,
+    Knots,
+    PixelSample,
+    at_bounds,
+    compare_on_halves,
+    fit_temperature,
+    isotonic,
+    logits_of,
+    moved,
+)
 from sealmap.files.atomic import refuse_existing
 from sealmap.files.provenance import now
 from sealmap.model.bundle import ModelBundle, load_bundle, save_card
@@ -71,7 +81,7 @@ class CalibrateJob:
 class Calibrated:
     """A card with temperature, threshold and how they were found, and what a picture of it needs.
 
-    before: with the temperature that the card had; after: as served from now on; curve: after, too.
+    before: as the card said until now; after: as served from now on; curve: after, too.
     halves: None where there is one block, or a half that cannot be fitted.
     """
 
@@ -131,22 +141,22 @@ def calibrate_on(
 
     Sets are pooled, pixel by pixel; a pixel of overlapping chips counts once (once per look, where ``OtherFlight``
     shows them again: their blocks are those of the ground). origin: split and labels, for the card.
-    seen: warnings to go along (``learnt_from``). A temperature that loses on the other half of the blocks is not taken.
-    The chips are predicted twice, since with resampling a temperature acts before it and a threshold after it.
+    seen: warnings to go along (``learnt_from``). What is fitted is taken by how it does on the half of the blocks that
+    it was not fitted on: a temperature unless it loses, isotonic regression after it where that wins measurably.
+    The chips are predicted twice, since with resampling both act before it and a threshold after it.
     DatasetError where no threshold can be chosen, see ``choose_threshold``.
     """
     card = bundle.card
     views = _views(card, sets)
     steps = 2 * len(views)
-    sample, before = _measure(TorchEngine(bundle), views, lambda done: progress(done, steps))
-    _two_sided(before)
-    temperature, warnings = _temperature(sample, card)
-    halves, failed = _halves(sample, aim, card.temperature)
-    if halves is not None and halves.temperature_loses:
-        temperature = card.temperature
-    served = replace(card, temperature=temperature)
-    after = before
-    if temperature != card.temperature:
+    plain = replace(bundle, card=replace(card, isotonic=()))
+    sample, bare = _measure(TorchEngine(plain), views, lambda done: progress(done, steps))
+    _two_sided(bare)
+    after = before = moved(bare, card.isotonic)
+    halves, failed = _halves(sample, aim, card)
+    fitted, warnings = _fitted(sample, card, halves)
+    served = replace(card, temperature=fitted[0], isotonic=fitted[1])
+    if served != card:
         engine = TorchEngine(replace(bundle, card=served))
         after = _tally(engine, views, lambda done: progress(len(views) + done, steps))
     progress(steps, steps)
@@ -155,8 +165,8 @@ def calibrate_on(
     blocks = len({view.block for view in views})
     warnings = [*seen, *warnings, *_weak(before, _looked(sets), blocks, threshold), *failed]
     rows = {
-        "before": _row(before, card.temperature, card.threshold),
-        "after": _row(after, temperature, threshold),
+        "before": _row(before, card, card.threshold),
+        "after": _row(after, served, threshold),
     }
     facts = {
         "aim": aim, **origin, "chips": len(views), "pixels": before.pixels, "blocks": blocks, "date": now(), **rows,
@@ -285,16 +295,19 @@ def _two_sided(tally: ReliabilityTally) -> None:
         )
 
 
-def _temperature(sample: PixelSample, card: ModelCard) -> tuple[float, list[str]]:
-    """The fitted temperature; the one that the card has where the fit ran into its bounds, and a word on it."""
-    fitted = round(fit_temperature(sample), 4)
-    if not at_bounds(fitted):
-        return fitted, []
-    told = (
-        f"the temperature ran into its bounds ({fitted:.2f}), so it stays {card.temperature:g}: the model has learnt"
-        " little, or the labels of these chips do not suit it"
-    )
-    return card.temperature, [told]
+def _fitted(sample: PixelSample, card: ModelCard, halves: Halves | None) -> tuple[tuple[float, Knots], list[str]]:
+    """Temperature and knots to serve; those of the card where the fit loses or ran into its bounds, and a word."""
+    temperature = round(fit_temperature(sample), 4)
+    if at_bounds(temperature):
+        told = (
+            f"the temperature ran into its bounds ({temperature:.2f}), so it stays {card.temperature:g}: the model has"
+            " learnt little, or the labels of these chips do not suit it"
+        )
+        return (card.temperature, card.isotonic), [told]
+    best = "temperature" if halves is None else halves.best
+    if best == "none":
+        return (card.temperature, card.isotonic), []
+    return (temperature, isotonic(sample.tally(temperature)) if best == "isotonic" else ()), []
 
 
 def _looked(sets: Sequence[Placed]) -> float:
@@ -318,21 +331,21 @@ def _weak(tally: ReliabilityTally, looked: float, blocks: int, threshold: float)
     return found
 
 
-def _halves(sample: PixelSample, aim: str, temperature: float) -> tuple[Halves | None, list[str]]:
+def _halves(sample: PixelSample, aim: str, card: ModelCard) -> tuple[Halves | None, list[str]]:
     """What the calibration is worth on ground that it was not fitted on, and a word where that is little or unknown."""
     unknown = "what the calibration is worth on other ground was not measured"
     if sample.half_N.all() or not sample.half_N.any():
         return None, [f"{unknown}: one block cannot be parted"]
     try:
-        found = compare_on_halves(sample, aim, temperature=temperature)
+        found = compare_on_halves(sample, aim, temperature=card.temperature, knots=card.isotonic)
     except DatasetError as error:
         return None, [f"{unknown}: {error.problem}"]
     warnings = []
-    if found.temperature_loses:
+    if found.best == "none":
         rows = {how: f"ECE {found.ece[how]:.4f}, Brier {found.brier[how]:.4f}" for how in ("temperature", "none")}
         warnings.append(
             f"a temperature fitted on one half of the blocks makes the other half worse: {rows['temperature']} instead"
-            f" of {rows['none']}; so it stays {temperature:g}"
+            f" of {rows['none']}; so it stays {card.temperature:g}"
         )
     if aim == "zero_bias" and max(map(abs, found.area_bias)) > MOST_BIAS:
         told = " and ".join(f"{bias:+.1%}" for bias in found.area_bias)
@@ -340,11 +353,12 @@ def _halves(sample: PixelSample, aim: str, temperature: float) -> tuple[Halves |
     return found, warnings
 
 
-def _row(tally: ReliabilityTally, temperature: float, threshold: float) -> dict[str, float]:
+def _row(tally: ReliabilityTally, card: ModelCard, threshold: float) -> dict[str, float]:
     reliability = tally.reliability()
     scores = {"ece": reliability.ece, "brier": reliability.brier, **tally.curve().at(threshold)}
     return {
-        "temperature": temperature, "threshold": threshold, **{k: round(v, 5) for k, v in scores.items()}
+        "temperature": card.temperature, "isotonic_knots": len(card.isotonic), "threshold": threshold,
+        **{k: round(v, 5) for k, v in scores.items()},
     }  # fmt: skip
 
 

@@ -154,6 +154,7 @@ def _model_facts(path: Path, card: ModelCard) -> dict[str, Any]:
         "bands": list(card.bands),
         "gsd_m": card.gsd_m,
         "temperature": card.temperature,
+        "isotonic": card.isotonic,
         "threshold": card.threshold,
         "calibration": {key: value for key, value in card.calibration.items() if key != "curve"},
         "training": dict(card.training),

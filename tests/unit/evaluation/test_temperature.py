@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.unit.model.tiny import CARD
 
@@ -15,6 +18,7 @@ from sealmap.core.legend import ROOF_PAVED, SEALED
 from sealmap.evaluation.calibration import FINE, ReliabilityTally
 from sealmap.evaluation.temperature import (
     BOUNDS,
+    Knots,
     PixelSample,
     at_bounds,
     compare_on_halves,
@@ -29,10 +33,10 @@ from sealmap.model.bundle import probabilities
 SEALED_K = {2: np.array([False, True]), 3: np.array([False, True, True])}
 
 
-def served(logits_NK: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+def served(logits_NK: NDArray[np.float32], temperature: float, knots: Knots = ()) -> NDArray[np.float32]:
     """Probabilities as the bundle makes them."""
     legend = SEALED if logits_NK.shape[1] == 2 else ROOF_PAVED
-    card = replace(CARD, temperature=temperature, legend=legend)
+    card = replace(CARD, temperature=temperature, isotonic=knots, legend=legend)
     out: NDArray[np.float32] = probabilities(torch.from_numpy(logits_NK)[:, :, None, None], card).numpy()[:, :, 0, 0]
     return out
 
@@ -126,22 +130,49 @@ def bent(count: int = 100_000) -> ReliabilityTally:
     return ReliabilityTally.of(prob, rng.random(count) < 0.2 + 0.4 * prob**3)
 
 
-def test_isotonic_values_rise_and_mend_what_a_temperature_cannot() -> None:
+def test_isotonic_knots_rise_and_mend_what_a_temperature_cannot() -> None:
     tally = bent()
-    values = isotonic(tally)
-    assert values.shape == (FINE,)
-    assert (np.diff(values) >= 0).all()
-    mended = moved(tally, values)
+    knots = isotonic(tally)
+    stated, values = zip(*knots, strict=True)
+    assert (stated[0], stated[-1]) == (0, 1)
+    assert all(a < b for a, b in pairwise(stated))
+    assert all(a <= b for a, b in pairwise(values))
+    mended = moved(tally, knots)
     assert mended.counts_2B.sum(axis=1).tolist() == tally.counts_2B.sum(axis=1).tolist()
     assert tally.reliability().ece > 0.1
     assert mended.reliability().ece < 0.005
     assert mended.reliability().brier < tally.reliability().brier
+    assert moved(tally, ()) is tally
+
+
+def test_counts_move_as_the_bundle_maps_pixels() -> None:
+    sample = sample_of(1.0, count=20_000)
+    knots = isotonic(bent())
+    plain, mapped = served(sample.logits_NK, 1.3), served(sample.logits_NK, 1.3, knots)
+    there = moved(sample.tally(1.3), knots).reliability()
+    here = ReliabilityTally.of(mapped[:, 1:].sum(axis=1), sample.sealed_N).reliability()
+    assert here.ece == pytest.approx(there.ece, abs=5e-4)
+    assert here.brier == pytest.approx(there.brier, abs=5e-4)
+    np.testing.assert_allclose(mapped.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(mapped[:, 1] / mapped[:, 2], plain[:, 1] / plain[:, 2], rtol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, FINE - 1), st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=40))
+def test_any_counts_give_knots_that_a_card_takes(counted: list[tuple[int, int, int]]) -> None:
+    counts = np.zeros((2, FINE), np.int64)
+    for place, zeros, ones in counted:
+        counts[:, place] += zeros, ones + 1
+    tally = ReliabilityTally(counts_2B=counts)
+    assert replace(CARD, isotonic=isotonic(tally)).isotonic
+    share = float(np.interp((np.arange(FINE) + 0.5) / FINE, *zip(*isotonic(tally), strict=True)) @ counts.sum(axis=0))
+    assert 0 <= share <= tally.pixels
 
 
 def test_isotonic_regression_wins_only_where_it_does() -> None:
     plain = compare_on_halves(sample_of(2.0, classes=2), "iou", temperature=1.0)
     assert not plain.isotonic_wins
-    assert not plain.temperature_loses
+    assert plain.best == "temperature"
     assert plain.ece["temperature"] < 0.01 < plain.ece["none"]
     sample = sample_of(1.0, classes=2, spread=1.5)
     rng = np.random.default_rng(4)
@@ -149,6 +180,7 @@ def test_isotonic_regression_wins_only_where_it_does() -> None:
     label = (rng.random(len(prob)) < 0.15 + 0.5 * (prob > 0.3) + 0.3 * (prob > 0.9)).astype(int)
     steps = compare_on_halves(replace(sample, truth_NK=np.eye(2, dtype=np.bool_)[label]), "iou", temperature=1.0)
     assert steps.isotonic_wins
+    assert steps.best == "isotonic"
     assert steps.brier["isotonic"] < 0.99 * steps.brier["temperature"]
 
 

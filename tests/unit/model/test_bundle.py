@@ -204,3 +204,14 @@ def test_probabilities_are_softmax_of_logits_over_temperature() -> None:
     assert probabilities(logits, cold)[0, 1].item() == pytest.approx(0.880797, abs=1e-6)
     assert probabilities(logits, warm)[0, 1].item() == pytest.approx(0.731059, abs=1e-6)
     assert probabilities(logits.half(), warm).dtype == torch.float32
+
+
+def test_isotonic_knots_move_the_sides_and_keep_the_classes_shares() -> None:
+    card = replace(CARD, temperature=1.0, legend=ROOF_PAVED, isotonic=((0.0, 0.02), (0.5, 0.2), (1.0, 0.9)))
+    logits = torch.tensor([[1.0, 0.0, 0.5], [0.0, 9.0, 4.0], [200.0, 0.0, -9.0], [-200.0, 0.0, 1.0]])[:, :, None, None]
+    plain, served = (probabilities(logits, c)[:, :, 0, 0].double() for c in (replace(card, isotonic=()), card))
+    assert served.sum(dim=1).tolist() == pytest.approx([1, 1, 1, 1], abs=1e-6)
+    stated = plain[:, 1:].sum(dim=1).tolist()
+    wanted = [0.02 + 0.36 * p if p < 0.5 else 0.2 + 1.4 * (p - 0.5) for p in stated]
+    assert served[:, 1:].sum(dim=1).tolist() == pytest.approx(wanted, abs=1e-6)
+    assert (served[:2, 1] / served[:2, 2]).tolist() == pytest.approx((plain[:2, 1] / plain[:2, 2]).tolist(), rel=1e-5)

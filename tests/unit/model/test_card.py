@@ -25,7 +25,7 @@ def test_a_card_comes_back_from_json_as_it_was() -> None:
 def test_every_field_of_the_card_is_in_its_json() -> None:
     stored = json.loads(CARD.to_json())
     assert set(stored) == {*ModelCard.__dataclass_fields__, "format", "activation"}
-    for key in stored.keys() - {"calibration"}:
+    for key in stored.keys() - {"calibration", "isotonic"}:
         lacking = {k: v for k, v in stored.items() if k != key}
         with pytest.raises(BundleError, match=f"damaged.*{key}"):
             ModelCard.from_json(json.dumps(lacking))
@@ -34,6 +34,7 @@ def test_every_field_of_the_card_is_in_its_json() -> None:
 def test_a_card_of_before_there_was_calibration_is_read() -> None:
     stored = json.loads(CARD.to_json())
     assert stored.pop("calibration") == {}
+    assert stored.pop("isotonic") == []
     assert ModelCard.from_json(json.dumps(stored)) == CARD
 
 
@@ -43,11 +44,21 @@ def test_how_it_was_calibrated_travels_along() -> None:
     assert ModelCard.from_json(card.to_json()) == card
 
 
+def test_isotonic_knots_travel_along_and_need_the_new_format() -> None:
+    card = replace(CARD, isotonic=((0.0, 0.01), (0.3, 0.2), (1.0, 0.99)))
+    assert ModelCard.from_json(card.to_json()) == card
+    assert json.loads(card.to_json())["format"] == FORMAT == 2
+    assert json.loads(CARD.to_json())["format"] == 1  # which older programs read, and serve as it is meant
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"calibration": 3}, "damaged"),
-        ({"format": FORMAT + 1}, f"format {FORMAT + 1}, this version reads format {FORMAT}"),
+        ({"format": FORMAT + 1}, f"format {FORMAT + 1}, this version reads formats up to {FORMAT}"),
+        ({"format": 0}, "format 0"),
+        ({"isotonic": [[0, 1]]}, "from 0 to 1"),
+        ({"isotonic": [0.5]}, "damaged"),
         ({"activation": "sigmoid"}, "activation 'sigmoid'"),
         ({"mean": ["x"]}, "damaged"),
         ({"gsd_range_m": [0.1]}, "damaged"),
@@ -80,6 +91,11 @@ def test_no_card_at_all_is_refused(text: str) -> None:
         {"patch": 100},
         {"patch": 0},
         {"halo": -1},
+        {"isotonic": ((0.0, 0.2), (0.5, 0.1), (1.0, 0.9))},
+        {"isotonic": ((0.0, 0.2), (0.0, 0.3), (1.0, 0.9))},
+        {"isotonic": ((0.1, 0.2), (1.0, 0.9))},
+        {"isotonic": ((0.0, 0.2), (1.0, 1.1))},
+        {"isotonic": ((0.0, 0.2), (0.5, float("nan")), (1.0, 0.9))},
     ],
 )
 def test_impossible_cards_cannot_be_made(change: dict[str, Any]) -> None:

@@ -234,6 +234,30 @@ def test_a_temperature_that_makes_the_other_half_worse_is_not_applied(model: Mod
     assert found.halves.area_bias == pytest.approx(biases, abs=0.01)
 
 
+@pytest.mark.parametrize("gsd_m", [0.2, 0.26])
+def test_isotonic_regression_is_served_where_it_wins(model: ModelBundle, gsd_m: float) -> None:
+    """A third of what is sealed in truth is not in the labels, at any probability: no temperature says so."""
+    chips = drawn(model, 1.3, gsd_m=gsd_m)
+    rng = np.random.default_rng(3)
+    fewer = [np.where((rng.random(x.shape) < 0.4) & (x < IGNORE), 0, x).astype(np.uint8) for x in chips.labels]
+    chips = replace(chips, labels=fewer)
+    found = on(model, chips, "zero_bias")
+    assert found.halves is not None
+    assert found.halves.best == "isotonic"
+    assert found.halves.brier["isotonic"] < found.halves.brier["temperature"]
+    assert found.card.isotonic
+    assert found.after.ece < 0.01 < found.before.ece
+    scores = served(found.card, model, chips).scores(ROOF_PAVED.sealed_ids)
+    for name in ("iou", "f1", "area_bias"):
+        assert scores[name] == pytest.approx(found.card.calibration["after"][name], abs=1e-5)
+    told = calibration_facts(found.card.calibration)
+    assert told["isotonic"] == f"none → a curve of {len(found.card.isotonic)} knots"
+    assert "isotonic wins" in told["other half: ECE / Brier"]
+    again = on(replace(model, card=found.card), chips, "zero_bias")
+    assert again.before.brier == pytest.approx(found.after.brier, abs=1e-3)
+    assert again.card.threshold == pytest.approx(found.card.threshold, abs=0.02)
+
+
 def on_as_it_is(model: ModelBundle, chips: DrawnChips) -> float:
     """The threshold for the best IoU at the temperature that the card has."""
     views = module._views(model.card, [chips])
