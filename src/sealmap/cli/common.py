@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from sealmap.core.errors import GuardError
+from sealmap.core.finding import Finding, gravest_first
+
+_STYLES = {"ok": "", "warning": "yellow", "refusal": "bold red"}
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines, and no progress.")]
+Force = Annotated[bool, typer.Option("--force", help="Make the map although the guard refuses it; products say so.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 
 
@@ -52,6 +58,46 @@ def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
     wide = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         print(f"{name:<{wide}}{_plain(value)}")
+
+
+@contextmanager
+def guarded(*, as_json: bool) -> Iterator[None]:
+    """Print the guard's findings where it refuses, before the error goes its way."""
+    try:
+        yield
+    except GuardError as error:
+        if as_json:
+            print(
+                json.dumps(
+                    {"refused": error.problem, "findings": [f.to_json() for f in error.findings]}, ensure_ascii=False
+                )
+            )
+        else:
+            show_findings(error.findings, as_json=False)
+        raise
+
+
+def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """A table of what is not 'ok', with causes and remedies, and a line on the rest; nothing for machines."""
+    if as_json or not findings:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    bad = [f for f in gravest_first(findings) if f.verdict != "ok"]
+    fine = [f.check for f in findings if f.verdict == "ok"]
+    console = Console(stderr=True)
+    if bad:
+        table = Table(title="the guard", title_justify="left", show_lines=True)
+        for name in ("check", "verdict", "figures", "likely cause → remedy"):
+            table.add_column(name, overflow="fold")
+        for f in bad:
+            where = f"{f.where}: " if f.where else ""
+            figures = "\n".join(f"{name} {_plain(value)}" for name, value in f.figures.items())
+            table.add_row(f.check, f.verdict, figures, f"{where}{f.cause} → {f.remedy}", style=_STYLES[f.verdict])
+        console.print(table)
+    if fine:
+        console.print(f"guard: {len(fine)} checks ok ({', '.join(fine)})", highlight=False)
 
 
 def _plain(value: Any) -> str:

@@ -8,7 +8,21 @@ import sys
 import typer
 
 from sealmap import __version__
-from sealmap.cli import adapt, calibrate, demo, evaluate, info, labels, parcels, predict, prepare, run, train, vectorize
+from sealmap.cli import (
+    adapt,
+    calibrate,
+    demo,
+    doctor,
+    evaluate,
+    info,
+    labels,
+    parcels,
+    predict,
+    prepare,
+    run,
+    train,
+    vectorize,
+)
 from sealmap.core.errors import SealmapError
 
 app = typer.Typer(
@@ -18,11 +32,11 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for verb in (prepare, train, calibrate, evaluate, adapt, predict, vectorize, parcels, run, demo, info):
+for verb in (prepare, train, calibrate, evaluate, adapt, doctor, predict, vectorize, parcels, run, demo, info):
     app.command(verb.NAME)(verb.command)
 app.add_typer(labels.app, name=labels.NAME)
 
-_HEAVY = ("train", "calibrate", "evaluate", "adapt", "predict", "run", "demo")
+_HEAVY = ("train", "calibrate", "evaluate", "adapt", "doctor", "predict", "run", "demo")
 _ALLOCATOR = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sealmap.cli.common import Device, Json, Overwrite, progress, show
+from sealmap.cli.common import Device, Force, Json, Overwrite, guarded, progress, show, show_findings
 
 NAME = "predict"
 
@@ -20,15 +20,19 @@ def command(
     match: Annotated[
         bool, typer.Option("--match", help="Give the flight the brightness of the training data, band by band.")
     ] = False,
+    force: Force = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Map orthophotos of any size: all sheets become one map on their own grid."""
+    """Map orthophotos of any size: all sheets become one map on their own grid.
+
+    A guard watches. Where it refuses the map, nothing is written, its findings are printed, and the exit code is 1.
+    """
     from sealmap.pipeline.adapt import told
     from sealmap.pipeline.maps import Serving, predict
 
-    serving = Serving(device=device, match=match)
-    with progress("windows", quiet=as_json) as report:
+    serving = Serving(device=device, match=match, force=force)
+    with guarded(as_json=as_json), progress("windows", quiet=as_json) as report:
         mapped = predict(orthos, out, model=model, serving=serving, overwrite=overwrite, progress=report)
     areas, done = mapped.areas, mapped.done
     if done.resampled_to_m and not as_json:
@@ -49,4 +53,5 @@ def command(
         "seconds": round(done.seconds, 1),
         "megapixel_per_second": round(done.pixels / 1e6 / done.seconds, 2),
     }
-    show(facts, as_json=as_json)
+    show_findings(mapped.findings, as_json=as_json)
+    show(facts | {"guard": mapped.record.figures["guard"]["told"]}, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sealmap.cli.common import Json, Overwrite, progress, show
+from sealmap.cli.common import Force, Json, Overwrite, guarded, progress, show, show_findings
 
 if TYPE_CHECKING:
     from sealmap.pipeline.maps import RunResult
@@ -17,18 +17,21 @@ NAME = "run"
 
 def command(
     job: Annotated[Path, typer.Argument(help="Job file, such as job.toml.")],
+    force: Force = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Predict → vectorize → parcels → QGIS project and report, in one folder.
 
-    The least that a job file says: [input] orthophotos = ["sheets"] and [output] folder = "result".
+    The least that a job file says: [input] orthophotos = ["sheets"] and [output] folder = "result". A guard watches, as
+    in predict.
     """
     from sealmap.pipeline.maps import run
     from sealmap.settings import load_job
 
-    with progress("windows", quiet=as_json) as report:
-        result = run(load_job(job), overwrite=overwrite, progress=report)
+    with guarded(as_json=as_json), progress("windows", quiet=as_json) as report:
+        result = run(load_job(job), overwrite=overwrite, force=force, progress=report)
+    show_findings(result.mapped.findings, as_json=as_json)
     show(facts_of(result), as_json=as_json)
 
 
@@ -48,4 +51,5 @@ def facts_of(result: RunResult) -> dict[str, Any]:
         facts["parcels"] = len(table)
         facts["parcels_sealed_m2"] = round(sealed)
         facts["outside_parcels_sealed_m2"] = round(areas.sealed_m2 - sealed)
+    facts["guard"] = result.record.figures["guard"]["told"]
     return facts | {"classes": str(result.mapped.classes)} | {name: str(path) for name, path in result.files.items()}

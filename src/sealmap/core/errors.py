@@ -8,12 +8,17 @@
     ├── BundleError       a model bundle is broken, of another version, or does not fit
     ├── DatasetError      chips, labels or splits cannot be used
     ├── TrainingError     training cannot start or go on
+    ├── GuardError        the map that came out is not to be handed over
     └── SettingsError     a job file or option is wrong
 
 The CLI prints any of them as one line and exits 1.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sealmap.core.finding import Finding
 
 
 class SealmapError(Exception):
@@ -51,6 +56,14 @@ class DatasetError(SealmapError):
 
 class TrainingError(SealmapError):
     """Training cannot start or go on."""
+
+
+class GuardError(SealmapError):
+    """The map that came out is not to be handed over. ``findings``: all that the guard found."""
+
+    def __init__(self, problem: str, *, remedy: str = "", findings: Sequence[Finding] = ()) -> None:
+        super().__init__(problem, remedy=remedy)
+        self.findings = tuple(findings)
 
 
 class SettingsError(SealmapError):

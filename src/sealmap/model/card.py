@@ -46,8 +46,10 @@ class ModelCard:
     temperature divides the logits, threshold is on the calibrated probability of 'sealed' (0..1).
     isotonic: knots (probability of 'sealed' after the temperature, probability that is served instead), straight lines
     between them, from 0 to 1 and never falling; empty where the temperature alone serves.
-    calibration: how these two were found: aim, split, pixels, scores before and after, the curve of scores by
-    threshold. Empty where they were not fitted, as in bundles of versions before this entry.
+    limits: figures of held-out ground that a flight is measured by (``prediction.guard``), by name: distance_<band>,
+    sealed_low, sealed_high, entropy. Empty where they were not learnt; what needs them is then not judged.
+    calibration: how temperature and threshold were found: aim, split, pixels, scores before and after, the curve of
+    scores by threshold. Empty where they were not fitted, as in bundles of versions before this entry.
     """
 
     architecture: str
@@ -64,6 +66,7 @@ class ModelCard:
     isotonic: tuple[tuple[float, float], ...] = ()
     threshold: float = 0.5
     statistics: Mapping[str, BandStatistics] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
@@ -101,6 +104,7 @@ class ModelCard:
             "statistics": {
                 band: {"mean": s.mean, "std": s.std, "histogram": s.histogram} for band, s in self.statistics.items()
             },
+            "limits": dict(self.limits),
             "training": dict(self.training),
             "calibration": dict(self.calibration),
             "weights_sha256": self.weights_sha256,
@@ -137,6 +141,7 @@ class ModelCard:
                     band: BandStatistics(mean=s["mean"], std=s["std"], histogram=tuple(s["histogram"]))
                     for band, s in d["statistics"].items()
                 },
+                limits={str(name): float(value) for name, value in d.get("limits", {}).items()},
                 training=d["training"],
                 calibration=dict(d.get("calibration", {})),
                 weights_sha256=d["weights_sha256"],

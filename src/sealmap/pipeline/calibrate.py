@@ -34,6 +34,7 @@ from sealmap.model.engine import Engine
 from sealmap.model.engines import TorchEngine
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.evaluate import learnt_from
+from sealmap.prediction.limits import Grounds
 from sealmap.prediction.single import predict_array
 from sealmap.training.looks import OtherFlight, Placed
 
@@ -150,7 +151,8 @@ def calibrate_on(
     views = _views(card, sets)
     steps = 2 * len(views)
     plain = replace(bundle, card=replace(card, isotonic=()))
-    sample, bare = _measure(TorchEngine(plain), views, lambda done: progress(done, steps))
+    grounds = Grounds(card)
+    sample, bare = _measure(TorchEngine(plain), views, lambda done: progress(done, steps), grounds)
     _two_sided(bare)
     after = before = moved(bare, card.isotonic)
     halves, failed = _halves(sample, aim, card)
@@ -158,7 +160,8 @@ def calibrate_on(
     served = replace(card, temperature=fitted[0], isotonic=fitted[1])
     if served != card:
         engine = TorchEngine(replace(bundle, card=served))
-        after = _tally(engine, views, lambda done: progress(len(views) + done, steps))
+        grounds = Grounds(served)
+        after = _tally(engine, views, lambda done: progress(len(views) + done, steps), grounds)
     progress(steps, steps)
     curve = after.curve()
     threshold = choose_threshold(curve, aim)
@@ -173,7 +176,7 @@ def calibrate_on(
         "other_half": _halves_json(halves), "warnings": list(warnings), "curve": _curve_json(curve),
     }  # fmt: skip
     return Calibrated(
-        card=replace(served, threshold=threshold, calibration=facts),
+        card=replace(served, threshold=threshold, calibration=facts, limits=grounds.limits()),
         before=before.reliability(), after=after.reliability(), curve=curve, halves=halves, warnings=tuple(warnings),
     )  # fmt: skip
 
@@ -191,8 +194,13 @@ class _View:
     earlier: list[Chip] = field(default_factory=list)
     """Chips of the sheet that were counted before."""
 
-    def read(self, engine: Engine) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
-        """(probabilities (K, pixels), labels, sealed in truth) of the judged pixels that no earlier chip counted."""
+    def read(
+        self, engine: Engine, grounds: Grounds
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
+        """(probabilities (K, pixels), labels, sealed in truth) of the judged pixels that no earlier chip counted.
+
+        grounds: told of the whole chip.
+        """
         pixels, label = self.chips.read(self.index)
         me = self.chips.chips[self.index]
         judged = label != IGNORE
@@ -200,7 +208,8 @@ class _View:
             top, left = other.row - me.row, other.col - me.col
             judged[max(0, top) : max(0, top + label.shape[0]), max(0, left) : max(0, left + label.shape[1])] = False
         order = [self.chips.bands.index(b) for b in engine.card.bands]
-        probs = predict_array(pixels[order], self.chips.gsd_m, engine, self.chips.pixel_scale)[:, judged]
+        whole = predict_array(pixels[order], self.chips.gsd_m, engine, self.chips.pixel_scale)
+        probs = whole[:, judged]
         wild = int((~np.isfinite(probs)).any(axis=0).sum())
         if wild:
             raise BundleError(
@@ -208,7 +217,10 @@ class _View:
                 remedy="train it again with a lower learning rate",
             )
         kept = label[judged]
-        return probs, kept, self.chips.legend.sealed_HW(kept)
+        sealed = self.chips.legend.sealed_HW(kept)
+        grounds.see(f"{id(self.chips)}/{me.sheet}", pixels[order], whole, self.chips.pixel_scale)
+        grounds.count(f"{id(self.chips)}/{me.sheet}", int(sealed.sum()), len(sealed))
+        return probs, kept, sealed
 
 
 def _views(card: ModelCard, sets: Sequence[Placed]) -> list[_View]:
@@ -250,14 +262,14 @@ def _truth_table(labels: Legend, model: Legend) -> NDArray[np.bool_]:
 
 
 def _measure(
-    engine: Engine, views: Sequence[_View], report: Callable[[int], None]
+    engine: Engine, views: Sequence[_View], report: Callable[[int], None], grounds: Grounds
 ) -> tuple[PixelSample, ReliabilityTally]:
     """Counts of all judged pixels, and a sample of them with the network's logits."""
     rng = np.random.default_rng(_SEED)
     sealed_K = np.array([c.sealed for c in engine.card.legend.classes])
     total, rate = ReliabilityTally.zero(), 1.0
     drawn: list[tuple[NDArray[Any], ...]] = []
-    for view, (probs_KN, label_N, sealed_N) in _seen(engine, views, report):
+    for view, (probs_KN, label_N, sealed_N) in _seen(engine, views, report, grounds):
         total += ReliabilityTally.of(probs_KN[sealed_K].sum(axis=0), sealed_N)
         lot = rng.random(len(label_N))
         taken = lot < rate
@@ -271,19 +283,19 @@ def _measure(
     return PixelSample(logits_NK=logits, truth_NK=truth, sealed_K=sealed_K, half_N=half), total
 
 
-def _tally(engine: Engine, views: Sequence[_View], report: Callable[[int], None]) -> ReliabilityTally:
+def _tally(engine: Engine, views: Sequence[_View], report: Callable[[int], None], grounds: Grounds) -> ReliabilityTally:
     sealed = list(engine.card.legend.sealed_ids)
     total = ReliabilityTally.zero()
-    for _, (probs_KN, _, sealed_N) in _seen(engine, views, report):
+    for _, (probs_KN, _, sealed_N) in _seen(engine, views, report, grounds):
         total += ReliabilityTally.of(probs_KN[sealed].sum(axis=0), sealed_N)
     return total
 
 
 def _seen(
-    engine: Engine, views: Sequence[_View], report: Callable[[int], None]
+    engine: Engine, views: Sequence[_View], report: Callable[[int], None], grounds: Grounds
 ) -> Iterator[tuple[_View, tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]]]:
     for done, view in enumerate(views, start=1):
-        yield view, view.read(engine)
+        yield view, view.read(engine, grounds)
         report(done)
 
 

@@ -12,6 +12,7 @@ import geopandas as gpd
 from shapely.geometry import box
 
 from sealmap.core.errors import BundleError, InputError
+from sealmap.core.finding import Finding
 from sealmap.core.legend import Legend
 from sealmap.core.record import RunRecord
 from sealmap.delivery.geopackage import Package, write_csv, write_geopackage
@@ -28,6 +29,9 @@ from sealmap.model.card import ModelCard
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import adaptation_of
+from sealmap.pipeline.doctor import asked_again, guard_facts, names_of, pixels_of
+from sealmap.prediction.facts import PixelFacts
+from sealmap.prediction.guard import Ground, Guard, Watched, refuse
 from sealmap.prediction.mosaic import MapFiles, open_maps
 from sealmap.prediction.predict import Predicted, plan_prediction
 from sealmap.prediction.predict import predict as predict_mosaic
@@ -48,7 +52,10 @@ DELIVERED = ("sealmap.gpkg", "sealmap.qgz", "report.html", "preview.png", "parce
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mapped:
-    """What ``predict`` left. ``sheets``: name and footprint of every orthophoto, in the CRS of the map."""
+    """What ``predict`` left. ``sheets``: name and footprint of every orthophoto, in the CRS of the map.
+
+    findings: what the guard says of it; refusals among them only where it was forced.
+    """
 
     probability: Path
     classes: Path
@@ -58,6 +65,7 @@ class Mapped:
     areas: MapAreas
     sheets: gpd.GeoDataFrame
     record: RunRecord
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,10 +74,12 @@ class Serving:
 
     match: give the flight the brightness of the training data, band by band (``prediction.radiometry``), before the
     network sees it. For flights of another camera or season; it is written into the record.
+    force: make the map although the guard refuses it; that, too, is written into every product.
     """
 
     device: str = "auto"
     match: bool = False
+    force: bool = False
 
 
 AS_IT_IS = Serving()
@@ -84,24 +94,37 @@ def predict(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> Mapped:
-    """Map orthophotos: ``probability.tif``, ``classes.tif``, their QGIS styles and ``run.json`` in ``out``."""
+    """Map orthophotos: ``probability.tif``, ``classes.tif``, their QGIS styles and ``run.json`` in ``out``.
+
+    GuardError, and nothing in ``out``, where the guard refuses the map and is not forced.
+    """
     # torch takes seconds to import; polygons and parcels do without it
     from sealmap.model.bundle import load_bundle
     from sealmap.model.engines import TorchEngine
+    from sealmap.model.memory import normalisation
 
     started = now()
     finals = out / PROBABILITY, out / CLASSES
     refuse_existing(*finals, out / RECORD, overwrite=overwrite)
     path = model or shipped_bundle()
-    engine = TorchEngine(load_bundle(path), serving.device)
-    card = engine.card
+    bundle = load_bundle(path)
+    engine, card = TorchEngine(bundle, serving.device), bundle.card
     with open_mosaic(orthos) as mosaic:
-        seen, matching = _matched(mosaic, card) if serving.match else (mosaic, {})
+        known = [*names_of(mosaic), normalisation(bundle, adapted=adaptation_of(card) is not None)]
+        refuse(known, force=serving.force)  # before any work is spent
+        seen, matching, before = _matched(mosaic, card) if serving.match else (mosaic, {}, None)
         plan = plan_prediction(seen, engine)
+        ground = Ground(tiling=plan.tiling, gsd_m=mosaic.grid.gsd_m, sheets=mosaic.sheets)
+        guard = Guard(card, ground, before=known, unmatched=before, force=serving.force)
         tags = {"SEALMAP_MODEL": card.weights_sha256, "SEALMAP_THRESHOLD": f"{card.threshold:g}"}
         files = MapFiles(probability=finals[0], classes=finals[1], tags=tags, overwrite=overwrite)
         with open_maps(files, mosaic.grid, card.legend, card.threshold) as writer:
-            done = predict_mosaic(seen, engine, plan, writer, report=progress)
+            watched = Watched(writer, guard)
+            done = predict_mosaic(seen, engine, plan, watched, report=progress)
+            findings = asked_again(guard.findings(), engine, mosaic)
+            refuse(findings, force=serving.force)
+            told = guard_facts(findings)
+            writer.tag(SEALMAP_GUARD=told["told"])
         sheets = _footprints(mosaic)
         record = make_record(
             "predict",
@@ -109,13 +132,14 @@ def predict(
             [s.path for s in mosaic.sheets],
             {"gsd_m": mosaic.grid.gsd_m, "step_px": plan.tiling.step, "halo_px": plan.tiling.halo, **matching},
             model=_model_facts(path, card),
-            seconds={"predict": round(done.seconds, 2)},
+            seconds={"predict": round(done.seconds, 2), "guard": round(watched.seconds, 3)},
+            figures={"guard": told},
         )
     write_raster_styles(finals[1], finals[0], card.legend, "en", overwrite=True)
     write_text(out / RECORD, record.to_json(), overwrite=overwrite)
     return Mapped(
         probability=finals[0], classes=finals[1], card=card, model_name=path.name, done=done,
-        areas=account_map(finals[1]), sheets=sheets, record=record,
+        areas=account_map(finals[1]), sheets=sheets, record=record, findings=tuple(findings),
     )  # fmt: skip
 
 
@@ -130,8 +154,8 @@ def refuse_matching_adapted(card: ModelCard) -> None:
         )
 
 
-def _matched(mosaic: Mosaic, card: ModelCard) -> tuple[MatchedOrthophoto, dict[str, Any]]:
-    """The mosaic in the brightness of the training data, and what the record says of it."""
+def _matched(mosaic: Mosaic, card: ModelCard) -> tuple[MatchedOrthophoto, dict[str, Any], PixelFacts]:
+    """The mosaic in the brightness of the training data, what the record says of it, and facts of it as it was."""
     refuse_matching_adapted(card)
     card.check_raster(mosaic.sheets[0].name, mosaic.bands, mosaic.grid.gsd_m)
     sample = sample_flight(mosaic, card, count=_MATCH_WINDOWS, seed=1)
@@ -142,7 +166,7 @@ def _matched(mosaic: Mosaic, card: ModelCard) -> tuple[MatchedOrthophoto, dict[s
         "match_left_out": list(matching.unmatched),
         "distance_before": dict(distances(card, sample.histogram_CB)),
     }
-    return MatchedOrthophoto(mosaic, matching), told
+    return MatchedOrthophoto(mosaic, matching), told, pixels_of(sample)
 
 
 def _model_facts(path: Path, card: ModelCard) -> dict[str, Any]:
@@ -252,8 +276,11 @@ class RunResult:
     files: Mapping[str, Path]
 
 
-def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> RunResult:
-    """Predict → vectorize → parcels → GeoPackage, QGIS project, report and preview, all in one folder."""
+def run(job: Job, *, overwrite: bool = False, force: bool = False, progress: Progress = silent) -> RunResult:
+    """Predict → vectorize → parcels → GeoPackage, QGIS project, report and preview, all in one folder.
+
+    force: as of ``Serving``.
+    """
     started, clock = now(), time.perf_counter()
     folder = job.path(job.output.folder)
     files = {name: folder / name for name in DELIVERED}
@@ -261,7 +288,7 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
     orthos = expand([job.path(p) for p in job.input.orthophotos])
     given, parcel_files = _parcels_of(job, orthos)
     bundle = job.path(job.model.bundle) if job.model.bundle else None
-    serving = Serving(device=job.model.device, match=job.model.match)
+    serving = Serving(device=job.model.device, match=job.model.match, force=force)
     mapped = predict(orthos, folder, model=bundle, serving=serving, overwrite=overwrite, progress=progress)
     o = job.outline
     clean = CleanSpec(open_m=o.open_m, close_m=o.close_m, min_area_m2=o.min_area_m2, min_hole_m2=o.min_hole_m2)
@@ -280,7 +307,11 @@ def run(job: Job, *, overwrite: bool = False, progress: Progress = silent) -> Ru
         },
         model=mapped.record.model,
         seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
-        figures={"outline": asdict(outlines.balance), "parcels": _sums(account) if account else {}},
+        figures={
+            **mapped.record.figures,
+            "outline": asdict(outlines.balance),
+            "parcels": _sums(account) if account else {},
+        },
     )
     # The sheets were hashed by predict; a city's are read once for that, not twice.
     record = replace(record, inputs=(*mapped.record.inputs, *record.inputs))

@@ -14,6 +14,8 @@ from rasterio.io import DatasetWriter
 
 from sealmap.core.grid import Grid, Window
 from sealmap.core.legend import IGNORE, Legend
+from sealmap.core.patch import Patch
+from sealmap.core.tiling import Tile
 from sealmap.files.atomic import staged
 from sealmap.files.raster import create_raster, palette, to_cog, write_window
 from sealmap.files.tags import legend_tags
@@ -32,6 +34,11 @@ class MapWriter:
         self._threshold = threshold
         self.counts = np.zeros(256, np.int64)
 
+    def take(self, tile: Tile, patch: Patch, probs_KHW: NDArray[np.float32], _scale: float) -> None:
+        """Write what a tile keeps."""
+        rows, cols = tile.keep_in_read
+        self.write(tile.keep, probs_KHW[:, rows, cols], patch.valid_HW[rows, cols])
+
     def write(self, window: Window, probs_KHW: NDArray[np.float32], valid_HW: NDArray[np.bool_]) -> None:
         """probs_KHW: of the legend's classes, 0..1. Where valid is False, both rasters get 255."""
         classes = classify(probs_KHW, self._legend, self._threshold)
@@ -41,6 +48,11 @@ class MapWriter:
         write_window(self._probability, bands, window.row, window.col)
         write_window(self._classes, classes[None], window.row, window.col)
         self.counts += np.bincount(classes.ravel(), minlength=256)
+
+    def tag(self, **tags: str) -> None:
+        """Write further tags into both rasters."""
+        for dataset in (self._probability, self._classes):
+            dataset.update_tags(**tags)
 
 
 def classify(probs_KHW: NDArray[np.float32], legend: Legend, threshold: float) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from sealmap.core.errors import InputError
 from sealmap.core.patch import Patch
 from sealmap.core.tiling import Tile
 from sealmap.model.engine import Engine
-from sealmap.prediction.mosaic import MapWriter
 from sealmap.prediction.plan import Plan, plan_for
 from sealmap.prediction.strips import Orthophoto, read_tiles
 
@@ -30,6 +29,14 @@ class Predicted:
     seconds: float
 
 
+class Sink(Protocol):
+    """Where windows go: a map's writer, or one that the guard watches."""
+
+    def take(self, tile: Tile, patch: Patch, probs_KHW: NDArray[np.float32], scale: float) -> None:
+        """A window as it was read, and probabilities of all of it. scale: the pixel value that means 1.0."""
+        ...
+
+
 def plan_prediction(mosaic: Orthophoto, engine: Engine, *, step: int | None = None, halo: int | None = None) -> Plan:
     """Windows for this model on this mosaic; BundleError or BandError where the two do not fit."""
     card = engine.card
@@ -41,12 +48,12 @@ def predict(
     mosaic: Orthophoto,
     engine: Engine,
     plan: Plan,
-    writer: MapWriter,
+    writer: Sink,
     *,
     batch: int = 1,
     report: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Predicted:
-    """Run ``engine`` over every window of ``plan`` and write what it keeps.
+    """Run ``engine`` over every window of ``plan`` and hand over what it says.
 
     batch: windows given to the engine at once. report: called with (windows done, windows in all).
     Raises InputError where no pixel of the mosaic has data.
@@ -58,7 +65,7 @@ def predict(
     for group in _groups(tiles, batch):
         for (tile, patch), probs in zip(group, _run(group, engine, plan, scale), strict=True):
             rows, cols = tile.keep_in_read
-            writer.write(tile.keep, probs[:, rows, cols], patch.valid_HW[rows, cols])
+            writer.take(tile, patch, probs, scale)
             empty += not patch.valid_HW[rows, cols].any()
         done += len(group)
         report(done, len(plan.tiling))

@@ -53,7 +53,9 @@ def blob(shape: BaseGeometry, rng: Rng) -> BaseGeometry:
 
 
 def _tramlines(draft: Draft, land: BaseGeometry, angle: float, tint: tuple[float, float, float], rng: Rng) -> None:
-    """Wheel tracks of the sprayer, two ruts each."""
+    """Wheel tracks of the sprayer, two ruts each; none on a strip narrower than its margins."""
+    if land.is_empty:
+        return
     local = rotate(land, -angle)
     x0, y0, x1, y1 = local.bounds
     gap = float(rng.choice([15, 18, 24]))

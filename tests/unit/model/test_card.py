@@ -25,7 +25,7 @@ def test_a_card_comes_back_from_json_as_it_was() -> None:
 def test_every_field_of_the_card_is_in_its_json() -> None:
     stored = json.loads(CARD.to_json())
     assert set(stored) == {*ModelCard.__dataclass_fields__, "format", "activation"}
-    for key in stored.keys() - {"calibration", "isotonic"}:
+    for key in stored.keys() - {"calibration", "isotonic", "limits"}:
         lacking = {k: v for k, v in stored.items() if k != key}
         with pytest.raises(BundleError, match=f"damaged.*{key}"):
             ModelCard.from_json(json.dumps(lacking))
@@ -35,6 +35,7 @@ def test_a_card_of_before_there_was_calibration_is_read() -> None:
     stored = json.loads(CARD.to_json())
     assert stored.pop("calibration") == {}
     assert stored.pop("isotonic") == []
+    assert stored.pop("limits") == {}
     assert ModelCard.from_json(json.dumps(stored)) == CARD
 
 

@@ -28,6 +28,7 @@ from sealmap.pipeline import calibrate as module
 from sealmap.pipeline.calibrate import Calibrated, CalibrateJob, calibrate, calibrate_on
 from sealmap.pipeline.learn import TrainJob, train
 from sealmap.pipeline.prepare import Labels, PrepareJob, prepare
+from sealmap.prediction.limits import Grounds
 from sealmap.prediction.mosaic import classify
 from sealmap.prediction.single import predict_array
 from sealmap.training.looks import OtherFlight
@@ -184,7 +185,7 @@ def test_the_sample_is_bounded_and_the_counts_are_not(model: ModelBundle, monkey
     chips = drawn(model, 0.6)
     monkeypatch.setattr(module, "SAMPLE", 6000)
     views = module._views(model.card, [chips])
-    sample, tally = module._measure(ColourEngine(model), views, lambda _: None)
+    sample, tally = module._measure(ColourEngine(model), views, lambda _: None, Grounds(model.card))
     assert 3000 <= len(sample.logits_NK) <= 6000
     assert tally.pixels == 12 * SIDE * (SIDE - 1)
     assert abs(sample.half_N.mean() - 0.5) < 0.05
@@ -261,7 +262,8 @@ def test_isotonic_regression_is_served_where_it_wins(model: ModelBundle, gsd_m: 
 def on_as_it_is(model: ModelBundle, chips: DrawnChips) -> float:
     """The threshold for the best IoU at the temperature that the card has."""
     views = module._views(model.card, [chips])
-    return choose_threshold(module._tally(ColourEngine(model), views, lambda _: None).curve(), "iou")
+    tally = module._tally(ColourEngine(model), views, lambda _: None, Grounds(model.card))
+    return choose_threshold(tally.curve(), "iou")
 
 
 def test_little_ground_is_told_with_numbers(model: ModelBundle) -> None:

@@ -11,6 +11,7 @@ from tests.unit.model.tiny import bundle
 from tests.unit.prediction.fakes import grid_of_size, write_sheet
 
 from sealmap.core.grid import Window
+from sealmap.core.tiling import Tile
 from sealmap.dataset.chipset import ChipSet
 from sealmap.dataset.cuts import ChipSpec
 from sealmap.files.raster import write_raster
@@ -58,12 +59,13 @@ def test_a_chip_and_the_sheet_get_the_same_probabilities(sheet_and_chips: tuple[
     written: dict[tuple[int, int], Any] = {}
 
     class Keeper:
-        def write(self, window: Window, probs_KHW: Any, valid_HW: Any) -> None:
-            written[window.row, window.col] = probs_KHW.copy()
+        def take(self, tile: Tile, _patch: Any, probs_KHW: Any, _scale: float) -> None:
+            rows, cols = tile.keep_in_read
+            written[tile.keep.row, tile.keep.col] = probs_KHW[:, rows, cols].copy()
 
     with open_mosaic([sheet]) as mosaic:
         plan = plan_for(mosaic.grid, model_gsd_m=0.2, halo_m=0, step=64, halo=0)
-        predict(mosaic, engine, plan, Keeper())  # type: ignore[arg-type]
+        predict(mosaic, engine, plan, Keeper())
         tiles = list(read_tiles(mosaic, plan.tiling, engine.card.bands))
     assert len(tiles) == len(written) == 12
     for place, probs in by_chip.items():

@@ -192,3 +192,7 @@ def test_nonsense_is_refused(scene: Scene) -> None:
         TownSpec(season="spring")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pixel"):
         render_window(scene, SPEC, (EAST, NORTH, EAST, NORTH + 10))
+
+
+def test_a_field_narrower_than_its_margins_has_no_tramlines() -> None:
+    assert plan_town(TownSpec(seed=334, width_m=240.0, height_m=240.0, sheet_m=240.0, season="autumn")).parcels
