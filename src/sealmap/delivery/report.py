@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from sealmap.core.legend import Legend
 from sealmap.core.record import RunRecord
 from sealmap.delivery.geopackage import record_lines
+from sealmap.delivery.guard_texts import guard_lines
 from sealmap.delivery.styles import SHARE_COLORS
 from sealmap.delivery.templating import render
 from sealmap.delivery.texts import Language, alias, number, text
@@ -112,6 +113,8 @@ def html(report: RunReport) -> str:
         parcels_n=number(len(parcels), language) if parcels is not None else "",
         head=_head(parcels, report.areas.legend, language) if parcels is not None else [],
         top=_top(parcels, language) if parcels is not None else [],
+        guard=guard_lines(_guard(report.record).get("findings", []), language),
+        forced=bool(_guard(report.record).get("forced")),
         lines=_record(report.record),
         bytes_of=lambda n: number(n, language),
     )
@@ -208,13 +211,19 @@ def _cell(column: str, value: object, language: Language) -> str:
     return str(value)
 
 
+def _guard(record: RunRecord) -> Mapping[str, Any]:
+    """What the record says of the guard; {} where there was none."""
+    found = record.figures.get("guard", {})
+    return found if isinstance(found, Mapping) else {}
+
+
 def _record(record: RunRecord) -> dict[str, list[_Line]]:
     """The record by section, each value on a line of its own."""
     names = ("model", "settings", "versions", "seconds", "figures")
     sections: dict[str, list[_Line]] = {name: [] for name in names}
     for key, value in record_lines(record):
         section, _, name = key.partition(".")
-        if section in sections and name:
+        if section in sections and name and not key.startswith("figures.guard"):  # has a table of its own
             sections[section].append(_Line(name=name, value=value))
     return sections
 

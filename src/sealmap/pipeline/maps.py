@@ -20,6 +20,7 @@ from sealmap.delivery.preview import Preview, write_preview
 from sealmap.delivery.qgis import Project, write_project
 from sealmap.delivery.report import RunReport, write_report
 from sealmap.delivery.styles import write_raster_styles
+from sealmap.delivery.texts import text
 from sealmap.files.atomic import refuse_existing, write_text
 from sealmap.files.provenance import make_record, now
 from sealmap.files.raster import grid_of, open_raster
@@ -29,7 +30,7 @@ from sealmap.model.card import ModelCard
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import adaptation_of
-from sealmap.pipeline.doctor import asked_again, guard_facts, names_of, pixels_of
+from sealmap.pipeline.guarding import asked_again, guard_facts, names_of, one_polygon, pixels_of
 from sealmap.prediction.facts import PixelFacts
 from sealmap.prediction.guard import Ground, Guard, Watched, refuse
 from sealmap.prediction.mosaic import MapFiles, open_maps
@@ -294,6 +295,8 @@ def run(job: Job, *, overwrite: bool = False, force: bool = False, progress: Pro
     clean = CleanSpec(open_m=o.open_m, close_m=o.close_m, min_area_m2=o.min_area_m2, min_hole_m2=o.min_hole_m2)
     spec = VectorizeSpec(clean=clean, simplify_m=o.simplify_m)
     outlines = vectorize_raster(mapped.classes, mapped.probability, spec)
+    largest_m2 = float(outlines.polygons.area.max()) if len(outlines.polygons) else 0.0
+    mapped = replace(mapped, findings=(*mapped.findings, one_polygon(largest_m2, mapped.areas.known_m2)))
     account = None if given is None else account_parcels(mapped.classes, given, mapped.card.legend)
     record = make_record(
         "run",
@@ -308,7 +311,7 @@ def run(job: Job, *, overwrite: bool = False, force: bool = False, progress: Pro
         model=mapped.record.model,
         seconds={**mapped.record.seconds, "all": round(time.perf_counter() - clock, 2)},
         figures={
-            **mapped.record.figures,
+            "guard": guard_facts(mapped.findings),
             "outline": asdict(outlines.balance),
             "parcels": _sums(account) if account else {},
         },
@@ -344,6 +347,8 @@ def _deliver(result: RunResult, job: Job, orthos: Sequence[Path], *, overwrite: 
     files, mapped, record = result.files, result.mapped, result.record
     table = None if result.account is None else result.account.table
     legend, language, title = mapped.card.legend, job.output.language, job.output.title
+    if record.figures["guard"]["forced"]:
+        title = f"{title or text('project.title', language)} ({text('forced', language)})"
     package = Package(
         surfaces=result.outlines.polygons,
         parcels=table,

@@ -1,0 +1,88 @@
+"""What the chain does around the guard: the sheets' names, the network's word on bands, the polygons, the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sealmap.core.errors import InputError
+from sealmap.core.finding import Finding, gravest_first, worst
+from sealmap.model.engine import Engine
+from sealmap.prediction.facts import PixelFacts, pixel_facts
+from sealmap.prediction.orders import other_order
+from sealmap.prediction.sample import FlightSample, sample_flight
+from sealmap.sources.claims import georeference
+from sealmap.sources.orthophoto import Mosaic
+
+_NAMED = 5
+
+_ONE = 0.5
+"""Streets and the yards along them may well be one polygon; half of the map is none."""
+
+
+def names_of(mosaic: Mosaic) -> list[Finding]:
+    """What names and CRS say of the sheets: one finding, of the gravest."""
+    found = gravest_first(georeference(sheet.name, mosaic.grid.subgrid(sheet.window)) for sheet in mosaic.sheets)
+    bad = [f for f in found if f.verdict != "ok"]
+    if not bad:
+        return [Finding(check="georeference", figures=found[0].figures)]
+    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    first = bad[0]
+    where = ", ".join(f.where for f in bad[:_NAMED]) + more
+    return [
+        Finding(
+            check=first.check, verdict=first.verdict, cause=first.cause, remedy=first.remedy, where=where,
+            figures={**first.figures, "sheets": f"{len(bad)} of {len(found)}"},
+        )
+    ]  # fmt: skip
+
+
+def pixels_of(sample: FlightSample) -> PixelFacts:
+    """Facts of a sample's pixels alone."""
+    found = PixelFacts.zero(sample.pixels_NCHW.shape[1])
+    for window_CHW in sample.pixels_NCHW:
+        found.add(pixel_facts(window_CHW, np.ones(window_CHW.shape[1:], np.bool_), sample.pixel_scale))
+    return found
+
+
+def asked_again(findings: Sequence[Finding], engine: Engine, mosaic: Mosaic) -> list[Finding]:
+    """The findings, and on a suspicion of swapped bands the network's own word on their order."""
+    hints = {f.check for f in findings if f.verdict != "ok"} & {"band order", "brightness", "certainty"}
+    if not hints or worst(findings) == "refusal":
+        return list(findings)
+    try:
+        sample = sample_flight(mosaic, engine.card, count=4, seed=1)
+    except InputError:  # a map of a single window has no other to compare with
+        return list(findings)
+    return [*findings, other_order(engine, sample)]
+
+
+def guard_facts(findings: Sequence[Finding]) -> dict[str, Any]:
+    """For the record: the verdict, in a line what it rests on, and all findings, gravest first."""
+    ordered = gravest_first(findings)
+    bad = [f for f in ordered if f.verdict != "ok"]
+    verdict = worst(findings)
+    told = {
+        "ok": f"ok: {len(ordered)} checks",
+        "warning": f"warning: {', '.join(f.check for f in bad)}",
+        "refusal": f"FORCED against the guard's refusal: {', '.join(f.check for f in bad if f.verdict == 'refusal')}",
+    }[verdict]
+    return {
+        "verdict": verdict, "forced": verdict == "refusal", "told": told, "findings": [f.to_json() for f in ordered],
+    }  # fmt: skip
+
+
+def one_polygon(largest_m2: float, known_m2: float) -> Finding:
+    """Whether a single polygon covers the map: what became of the predecessor's city."""
+    share = largest_m2 / known_m2 if known_m2 else 0.0
+    figures = {"largest polygon": round(share, 4)}
+    if share <= _ONE:
+        return Finding(check="one polygon", figures=figures)
+    return Finding(
+        check="one polygon", verdict="warning", figures=figures,
+        cause=f"one polygon covers {share:.0%} of the map: a threshold that is too low, a double activation, or a paved"
+        " ground without end",
+        remedy="look at probability.tif: two values only mean a double activation",
+    )  # fmt: skip
