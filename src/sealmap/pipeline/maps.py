@@ -87,13 +87,13 @@ def predict(
     """Map orthophotos: ``probability.tif``, ``classes.tif``, their QGIS styles and ``run.json`` in ``out``."""
     # torch takes seconds to import; polygons and parcels do without it
     from sealmap.model.bundle import load_bundle
-    from sealmap.model.engines import TorchEngine
+    from sealmap.model.engines import engine_for
 
     started = now()
     finals = out / PROBABILITY, out / CLASSES
     refuse_existing(*finals, out / RECORD, overwrite=overwrite)
     path = model or shipped_bundle()
-    engine = TorchEngine(load_bundle(path), serving.device)
+    engine = engine_for(load_bundle(path), serving.device)
     card = engine.card
     with open_mosaic(orthos) as mosaic:
         seen, matching = _matched(mosaic, card) if serving.match else (mosaic, {})
