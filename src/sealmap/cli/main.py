@@ -8,7 +8,21 @@ import sys
 import typer
 
 from sealmap import __version__
-from sealmap.cli import adapt, calibrate, demo, evaluate, info, labels, parcels, predict, prepare, run, train, vectorize
+from sealmap.cli import (
+    adapt,
+    calibrate,
+    demo,
+    evaluate,
+    import_,
+    info,
+    labels,
+    parcels,
+    predict,
+    prepare,
+    run,
+    train,
+    vectorize,
+)
 from sealmap.core.errors import SealmapError
 
 app = typer.Typer(
@@ -18,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for verb in (prepare, train, calibrate, evaluate, adapt, predict, vectorize, parcels, run, demo, info):
+for verb in (prepare, train, import_, calibrate, evaluate, adapt, predict, vectorize, parcels, run, demo, info):
     app.command(verb.NAME)(verb.command)
 app.add_typer(labels.app, name=labels.NAME)
 

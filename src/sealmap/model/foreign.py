@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import segmentation_models_pytorch as smp
 import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -32,6 +35,19 @@ ENCODERS = (
 )  # fmt: skip
 """Encoders that are tried where none is named. Those that share every shape (padding alike TensorFlow's or not) are all
 here, so that weights which fit two are noticed."""
+
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_USUAL = (
+    "resnet",
+    "resnext",
+    "se_res",
+    "efficientnet-b",
+    "timm-efficientnet-b",
+    "mobilenet_v2",
+    "densenet",
+    "vgg",
+    "mit_b",
+)
 
 _HEAD = "segmentation_head.0.weight"
 _NESTED = ("state_dict", "model_state_dict", "model")
@@ -172,9 +188,28 @@ def for_legend(rebuilt: Rebuilt, order: list[int] | None) -> nn.Module:
     return network.eval()
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import safe_open
+@torch.inference_mode()
+def logits_of(network: nn.Module, x_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a network gives for normalised pixels, (N, K, H, W)."""
+    found: NDArray[np.float32] = network(torch.from_numpy(x_NCHW)).numpy()
+    return found
 
+
+def imagenet_statistics(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """(mean, deviation) of red, green, blue on the 0..1 scale with which this encoder's ImageNet weights were made.
+
+    None where it takes the network to find out.
+    """
+    if encoder.startswith("tu-"):
+        try:
+            found = smp.encoders.get_preprocessing_params(encoder)
+        except (ValueError, RuntimeError):
+            return None
+        return tuple(map(float, found["mean"])), tuple(map(float, found["std"]))
+    return _IMAGENET if encoder.startswith(_USUAL) else None
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as opened:
             if KEY in (opened.metadata() or {}):
@@ -206,19 +241,26 @@ def _named(tensors: dict[str, Tensor], path: Path) -> Weights:
 def _shapes(architecture: str, encoder: str, *, named: bool) -> dict[str, tuple[int, ...]] | None:
     """Names and shapes of a network, without its memory. None where the two do not go together; ``named``: say so."""
     try:
-        with torch.device("meta"):
-            network = build_network(architecture, encoder, bands=3, classes=1)
+        return _without_memory(lambda: build_network(architecture, encoder, bands=3, classes=1))
     except SettingsError:
         if named:
             raise
         return None
+
+
+def _without_memory(make: Callable[[], nn.Module]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's tensors. Some networks compute while they are made, and these need memory."""
+    try:
+        with torch.device("meta"):
+            network = make()
+    except (RuntimeError, SettingsError):
+        network = make()
     return {n: tuple(t.shape) for n, t in network.state_dict().items()}
 
 
 def _encoder_fits(state: dict[str, Tensor], encoder: str) -> bool:
     """Whether every tensor of the encoder is one of this encoder's; shallow ones have fewer."""
-    with torch.device("meta"):
-        shapes = {n: tuple(t.shape) for n, t in smp.encoders.get_encoder(encoder, weights=None).state_dict().items()}
+    shapes = _without_memory(lambda: smp.encoders.get_encoder(encoder, weights=None))
     ours = {n.removeprefix("encoder."): tuple(t.shape) for n, t in state.items() if n.startswith("encoder.")}
     first = _first_layer(shapes, prefix="")
     return first in ours and all(n == first or shapes.get(n) == shape for n, shape in ours.items())

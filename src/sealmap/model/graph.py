@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sealmap.core.errors import BundleError
 from sealmap.core.tiling import Tiling
@@ -110,6 +111,12 @@ def graph_of(bundle: ModelBundle) -> OnnxGraph:
     except KeyError as error:
         raise BundleError("the bundle holds no graph", remedy="import the model again") from error
     return OnnxGraph(data, halo=bundle.card.halo)
+
+
+def graph_weights(data: bytes, order: list[int] | None) -> dict[str, Tensor]:
+    """The tensors of a bundle that holds this graph. order: channel of each class of the legend; None as they are."""
+    weights = {GRAPH: torch.frombuffer(bytearray(data), dtype=torch.uint8)}
+    return weights if order is None else weights | {CHANNELS: torch.tensor(order)}
 
 
 def _modules() -> tuple[Any, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sealmap.core.errors import BundleError
@@ -25,15 +27,16 @@ _AFTER: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @torch.inference_mode()
-def activation_of(program: Any, rebuilt: Rebuilt, x_NCHW: Tensor) -> tuple[str, float]:
+def activation_of(program: Any, rebuilt: Rebuilt, x_NCHW: NDArray[np.float32]) -> tuple[str, float]:
     """(what the program does to the logits of the network, how far apart the two then are).
 
     x: probe windows, normalised. The first is one of ``card.OUTPUTS`` or 'sigmoid_of_softmax'. BundleError, with the
     numbers, where nothing fits, or more than one thing does.
     """
-    z_NKHW = rebuilt.network(x_NCHW)
+    x = torch.from_numpy(x_NCHW)
+    z_NKHW = rebuilt.network(x)
     try:
-        given = program(x_NCHW)
+        given = program(x)
     except Exception as error:
         raise BundleError(
             f"the program does not run on {tuple(x_NCHW.shape)} ({type(error).__name__})", remedy=TO_ONNX
