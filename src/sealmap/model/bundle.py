@@ -31,7 +31,7 @@ class ModelBundle:
         if self.card.architecture == ONNX:
             raise BundleError(
                 "the bundle holds an ONNX graph: there is no network of sealmap's to train or to adapt",
-                remedy="predict, evaluate and calibrate take it; to adapt, import the weights of a network (docs/import.md)",
+                remedy="predict, evaluate and calibrate take it; to adapt, import weights of a network",
             )
         net = build_network(
             self.card.architecture,

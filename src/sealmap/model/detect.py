@@ -23,8 +23,10 @@ _DOUBLE = {"sigmoid": "double_sigmoid", "softmax": "double_softmax"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """What a graph gave on probe windows. low, high: of all values. off_one: how far, at most, the channels' sum is
-    from 1. inner_off_one: the same after one sigmoid was taken back. windows, values: how many.
+    """What a graph gave on probe windows.
+
+    low, high: of all values. off_one: how far, at most, the channels' sum is from 1. inner_off_one: the same after one
+    sigmoid was taken back. windows, values: how many.
     """
 
     channels: int
@@ -36,7 +38,7 @@ class Evidence:
     values: int
 
     def __str__(self) -> str:
-        more = f", {self.channels} channels, which add up to 1 within {self.off_one:.2g}" if self.channels > 1 else ""
+        more = f", {self.channels} channels whose sum is off 1 by up to {self.off_one:.2g}" if self.channels > 1 else ""
         return f"{self.low:.4g} to {self.high:.4g} on {self.windows} windows{more}"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -136,7 +136,8 @@ def fitting(weights: Weights, architecture: str | None, encoder: str | None) -> 
     """The (architecture, encoder) whose names and shapes these weights have. BundleError where there is none."""
     architectures = (architecture.lower(),) if architecture else ARCHITECTURES
     found, nearest = [], (10**9, "")
-    for name in (encoder,) if encoder else ENCODERS:
+    timm = any(name.startswith("encoder.model.") for name in weights.state)
+    for name in (encoder,) if encoder else [e for e in ENCODERS if e.startswith("tu-") == timm]:
         if not encoder and not _encoder_fits(weights.state, name):
             continue
         for known in architectures:
@@ -215,7 +216,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
             if KEY in (opened.metadata() or {}):
                 raise BundleError(f"{path} is a bundle already", remedy="use it with --model")
         return load_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"{path.name} is damaged ({_culprit(error)})", remedy="fetch it again") from error
 
 

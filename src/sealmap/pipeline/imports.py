@@ -68,8 +68,10 @@ class ImportJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
-    """A bundle that was written. kind: 'weights', 'torchscript' or 'onnx'. activation, how: what the file applies to
-    its logits, and how that was decided. notes: what its owner should know.
+    """A bundle that was written.
+
+    kind: 'weights', 'torchscript' or 'onnx'. activation, how: what the file applies to its logits, and how that was
+    decided. notes: what its owner should know.
     """
 
     bundle: Path
