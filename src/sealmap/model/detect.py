@@ -74,6 +74,12 @@ def evidence(outputs: Sequence[NDArray[np.float32]]) -> Evidence:
     )  # fmt: skip
 
 
+def check_activation(declared: str) -> None:
+    """SettingsError where it is none of ``ACTIVATIONS``."""
+    if declared not in ACTIVATIONS:
+        raise SettingsError(f"no activation '{declared}'", remedy=f"use one of: {', '.join(ACTIVATIONS)}")
+
+
 def judge(e: Evidence) -> str:
     """What the values look like, one of ``OUTPUTS``. What lies in the range of two activations is called double."""
     if e.low < -_NEAR or e.high > 1 + _NEAR:
@@ -91,8 +97,7 @@ def decide(declared: str, e: Evidence, tail: str | None, *, force: bool = False)
     BundleError for two activations, and where the three contradict each other; ``force`` overrides the latter for a
     declared output, never for 'auto'.
     """
-    if declared not in ACTIVATIONS:
-        raise SettingsError(f"no activation '{declared}'", remedy=f"use one of: {', '.join(ACTIVATIONS)}")
+    check_activation(declared)
     found = judge(e)
     nodes = f"; its last nodes say {tail}" if tail else ""
     if tail in _DOUBLE and found == _DOUBLE[tail]:

@@ -36,7 +36,7 @@ def activation_of(program: Any, rebuilt: Rebuilt, x_NCHW: NDArray[np.float32]) -
     x = torch.from_numpy(x_NCHW)
     z_NKHW = rebuilt.network(x)
     try:
-        with torch.jit.optimized_execution(False):  # compiling for one run takes longer than the run
+        with torch.jit.optimized_execution(should_optimize=False):  # compiling for one run takes longer than the run
             given = program(x)
     except Exception as error:
         raise BundleError(

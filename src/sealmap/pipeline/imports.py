@@ -16,7 +16,7 @@ from sealmap.files.atomic import refuse_existing
 from sealmap.files.hashing import input_file
 from sealmap.files.provenance import now, versions
 from sealmap.model.card import ONNX, ModelCard
-from sealmap.model.detect import Decision, decide, evidence
+from sealmap.model.detect import Decision, check_activation, decide, evidence
 from sealmap.model.probes import PIXEL_SCALE, probe_windows
 from sealmap.prediction.sample import sample_flight
 from sealmap.sources.orthophoto import open_mosaic
@@ -87,6 +87,7 @@ def import_model(job: ImportJob) -> Imported:
     from sealmap.model.foreign import kind_of  # torch takes seconds to import
 
     refuse_existing(job.out, overwrite=job.overwrite)
+    check_activation(job.activation)
     legend = legend_named(job.legend)
     kind = kind_of(job.model)
     return _graph(job, legend) if kind == "onnx" else _network(job, legend, kind)
@@ -140,6 +141,8 @@ def _network(job: ImportJob, legend: Legend, kind: str) -> Imported:
         rebuilt, card, x_NCHW = asked(pairs[0])
         facts = evidence([logits_of(rebuilt.network, x_NCHW)])
         how = f"a state dict holds no activation, so there is nothing to detect: rebuilt without one, logits {facts}"
+        if job.activation not in ("auto", "logits"):
+            how += f"; the declared {job.activation} was applied after it, and is left out"
         decision = Decision(output="logits", how=how)
     else:
         rebuilt, card, decision = _proved(job, program, pairs, asked)
