@@ -67,7 +67,7 @@ class OnnxEngine:
                 f" {len(self._card.bands)} and {len(self._card.legend)}",
                 remedy="the bundle is damaged: import the model again",
             )
-        self._mean, self._std = (np.float32(v)[:, None, None] for v in (bundle.card.mean, bundle.card.std))
+        self._mean, self._std = (np.array(v, np.float32)[:, None, None] for v in (bundle.card.mean, bundle.card.std))
 
     @property
     def card(self) -> ModelCard:

@@ -126,7 +126,8 @@ def read_weights(path: Path) -> Weights:
 def read_torchscript(path: Path) -> tuple[Any, Weights]:
     """A TorchScript program, loaded, and its weights. Only for files that somebody has said to trust."""
     try:
-        program = torch.jit.load(str(path), map_location="cpu").eval()
+        # mypy: torch.jit.load has no types
+        program = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except Exception as error:
         raise BundleError(f"{path.name} is no TorchScript that loads ({_culprit(error)})", remedy=TO_ONNX) from error
     return program, _named(dict(program.state_dict()), path)

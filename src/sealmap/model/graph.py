@@ -212,7 +212,8 @@ def _side(shape: list[int | None]) -> int | None:
 def _tail(graph: Any) -> str | None:
     """Activations between the output and the last layer with weights, one of ``card.OUTPUTS``, or None."""
     makers = {name: node for node in graph.node for name in node.output}
-    name, found = graph.output[0].name, []
+    name: str = graph.output[0].name
+    found: list[str] = []
     while (node := makers.get(name)) is not None:
         if node.op_type in _LINEAR:
             return _NAMED.get(tuple(found))

@@ -36,7 +36,8 @@ def activation_of(program: Any, rebuilt: Rebuilt, x_NCHW: NDArray[np.float32]) -
     x = torch.from_numpy(x_NCHW)
     z_NKHW = rebuilt.network(x)
     try:
-        with torch.jit.optimized_execution(should_optimize=False):  # compiling for one run takes longer than the run
+        # Compiling for one run takes longer than the run. mypy: torch.jit does not list it
+        with torch.jit.optimized_execution(should_optimize=False):  # type: ignore[attr-defined]
             given = program(x)
     except Exception as error:
         raise BundleError(

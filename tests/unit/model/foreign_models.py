@@ -33,7 +33,7 @@ def conv_graph(
     ]
     nodes = [helper.make_node("Conv", ["x", "w", "b"], ["v0"], pads=[1, 1, 1, 1])]
     for i, name in enumerate(activations):
-        more = {"axis": 1} if name == "Softmax" else {}
+        more: dict[str, Any] = {"axis": 1} if name == "Softmax" else {}
         nodes.append(helper.make_node(name, [f"v{i}"], [f"v{i + 1}"], **more))
     shape = [1, None, side, side] if side else ["n", None, "h", "w"]
     ends = [
@@ -47,6 +47,13 @@ def conv_graph(
 def conv_file(path: Path, activations: Sequence[str] = (), **how: Any) -> Path:
     """The graph as a file."""
     path.write_bytes(conv_graph(activations, **how).SerializeToString())
+    return path
+
+
+def scripted(path: Path, module: nn.Module) -> Path:
+    """The module as a TorchScript file. mypy: torch.jit.trace has no types."""
+    traced = torch.jit.trace(module.eval(), torch.rand(1, 4, 64, 64), check_trace=False)  # type: ignore[no-untyped-call]
+    traced.save(str(path))
     return path
 
 

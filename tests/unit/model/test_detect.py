@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def softmax(v: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
-FORWARD = {
+FORWARD: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "logits": lambda z: z,
     "sigmoid": sigmoid,
     "softmax": softmax,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.unit.model.foreign_models import Activating
+from tests.unit.model.foreign_models import Activating, scripted
 from tests.unit.model.tiny import ENCODER, bundle, network
 
 from sealmap.core.errors import BundleError, SettingsError
@@ -165,11 +165,6 @@ SCRIPTED = {
     "double_softmax": ("softmax", "softmax"),
     "sigmoid_of_softmax": ("softmax", "sigmoid"),
 }
-
-
-def scripted(path: Path, module: torch.nn.Module) -> Path:
-    torch.jit.trace(module.eval(), torch.rand(1, 4, 64, 64), check_trace=False).save(str(path))
-    return path
 
 
 @pytest.mark.parametrize("name", SCRIPTED)

@@ -16,7 +16,6 @@ from tests.unit.model.tiny import CARD, network
 
 from sealmap.core.errors import BundleError, SettingsError
 from sealmap.core.legend import ROOF_PAVED
-from sealmap.model import graph as module
 from sealmap.model.adapt import refuse_without_batch_norm
 from sealmap.model.bundle import ModelBundle, load_bundle, save_bundle, save_weights
 from sealmap.model.card import ONNX
@@ -72,7 +71,9 @@ def test_a_stored_graph_maps_as_the_network_it_was_made_from(
 def test_one_channel_becomes_background_and_sealed() -> None:
     probs = engine_for(opened(stored(("Sigmoid",)), output="sigmoid", temperature=1.0)).probs(pixels(), 255.0)
     card_free = OnnxGraph(stored(("Sigmoid",)))
-    x = (pixels().astype(np.float32) / 255 - np.float32(RGB.mean)[:, None, None]) / np.float32(RGB.std)[:, None, None]
+    x = (pixels().astype(np.float32) / 255 - np.array(RGB.mean, np.float32)[:, None, None]) / np.array(
+        RGB.std, np.float32
+    )[:, None, None]
     np.testing.assert_allclose(probs[:, 1:], card_free.raw(x), atol=1e-6)
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-6)
 
@@ -194,7 +195,7 @@ def test_without_onnxruntime_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch)
     def missing(name: str) -> Any:
         raise ModuleNotFoundError(name, name=name)
 
-    monkeypatch.setattr(module.importlib, "import_module", missing)
+    monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(BundleError, match=r"onnx is not installed → pip install 'sealmap\[onnx\]'"):
         engine_for(opened(stored()))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.unit.model.foreign_models import Activating, conv_file
+from tests.unit.model.foreign_models import Activating, conv_file, scripted
 from tests.unit.model.tiny import CARD, ENCODER, network
 from typer.testing import CliRunner
 
@@ -45,9 +45,9 @@ def test_a_state_dict_maps_as_the_network_it_is_of(tmp_path: Path) -> None:
     done = imported(tmp_path / "m.pt", architecture="unet", encoder=ENCODER, **FOUR)
     assert (done.kind, done.activation, done.card.output) == ("weights", "logits", "logits")
     assert "nothing to detect" in done.how
-    x = (pixels(4).astype(np.float32) / 255 - np.float32(CARD.mean)[:, None, None]) / np.float32(CARD.std)[
-        :, None, None
-    ]
+    x = (pixels(4).astype(np.float32) / 255 - np.array(CARD.mean, np.float32)[:, None, None]) / np.array(
+        CARD.std, np.float32
+    )[:, None, None]
     wanted = probabilities(torch.from_numpy(logits_of(net, x)), done.card).numpy()
     np.testing.assert_allclose(probs_of(done, pixels(4)), wanted, atol=1e-5)
     entry = read_card(done.bundle).training["imported"]
@@ -62,8 +62,7 @@ def test_a_state_dict_maps_as_the_network_it_is_of(tmp_path: Path) -> None:
 def test_torchscript_becomes_a_network_without_its_activations(
     tmp_path: Path, activations: tuple[str, ...], name: str
 ) -> None:
-    module = Activating(network(), *activations).eval()
-    torch.jit.trace(module, torch.rand(1, 4, 64, 64), check_trace=False).save(str(tmp_path / "s.pt"))
+    scripted(tmp_path / "s.pt", Activating(network(), *activations))
     how = {"architecture": "unet", "encoder": ENCODER, **FOUR}
     with pytest.raises(BundleError, match=r"a program: .* → add --trust"):
         imported(tmp_path / "s.pt", **how)
