@@ -89,19 +89,19 @@ class OnnxGraph:
                 f"the graph does not run on windows of {x_NCHW.shape[2]} x {x_NCHW.shape[3]} px ({_line(error)})",
                 remedy=f"export it for any size: {_DYNAMIC}",
             ) from error
-        return np.concatenate(found).astype(np.float32)
+        out: NDArray[np.float32] = np.concatenate(found).astype(np.float32)
+        if out.ndim != 4 or (len(out), *out.shape[2:]) != (len(x_NCHW), *x_NCHW.shape[2:]):
+            n, _, h, w = x_NCHW.shape
+            raise BundleError(
+                f"the graph makes {out.shape} of {x_NCHW.shape}; a map needs ({n}, classes, {h}, {w})",
+                remedy=f"export the whole network, with its last upsampling and without argmax: {_DYNAMIC}",
+            )
+        return out
 
     def _asked(self) -> int:
         """Channels of the output, found by running the graph once."""
         side = self.side or 64
-        found = self._run(np.zeros((1, self.bands, side, side), np.float32))
-        if found.ndim != 4 or found.shape[2:] != (side, side):
-            raise BundleError(
-                f"the graph makes {found.shape} of (1, {self.bands}, {side}, {side}); a map needs (1, classes, {side},"
-                f" {side})",
-                remedy="export the whole network, with its last upsampling and without argmax",
-            )
-        return int(found.shape[1])
+        return int(self._run(np.zeros((1, self.bands, side, side), np.float32)).shape[1])
 
 
 def graph_of(bundle: ModelBundle) -> OnnxGraph:
