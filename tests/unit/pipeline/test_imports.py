@@ -70,8 +70,8 @@ def test_torchscript_becomes_a_network_without_its_activations(
     assert (done.kind, done.activation, done.card.output) == ("torchscript", name, "logits")
     assert "proved" in done.how
     assert any("0.405" in note for note in done.notes) == (name == "double_sigmoid")
-    for key, w in network().state_dict().items():
-        assert torch.equal(load_bundle(done.bundle).weights[key], w)
+    weights = load_bundle(done.bundle).weights
+    assert all(torch.equal(weights[key], w) for key, w in network().state_dict().items())
     if name == "sigmoid":
         with pytest.raises(BundleError, match="declared logits, but proved: the program gives sigmoid"):
             imported(tmp_path / "s.pt", trust=True, activation="logits", overwrite=True, **how)
