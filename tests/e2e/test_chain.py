@@ -14,7 +14,8 @@ import pyogrio
 import pytest
 import rasterio
 
-VERBS = ("prepare", "train", "calibrate", "adapt", "evaluate", "predict", "vectorize", "parcels", "run", "demo", "info")
+VERBS = ("prepare", "train", "import", "calibrate", "adapt", "evaluate", "predict", "vectorize", "parcels", "run",
+         "demo", "info")  # fmt: skip
 
 
 def sealmap(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

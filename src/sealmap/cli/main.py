@@ -14,6 +14,7 @@ from sealmap.cli import (
     demo,
     doctor,
     evaluate,
+    import_,
     info,
     labels,
     parcels,
@@ -32,7 +33,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for verb in (prepare, train, calibrate, evaluate, adapt, doctor, predict, vectorize, parcels, run, demo, info):
+for verb in (
+    prepare, train, import_, calibrate, evaluate, adapt, doctor, predict, vectorize, parcels, run, demo, info,
+):  # fmt: skip
     app.command(verb.NAME)(verb.command)
 app.add_typer(labels.app, name=labels.NAME)
 

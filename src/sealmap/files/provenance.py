@@ -14,6 +14,7 @@ from sealmap.files.hashing import input_file
 
 _LIBRARIES = (
     "torch",
+    "onnxruntime",
     "segmentation-models-pytorch",
     "rasterio",
     "shapely",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sealmap.core.errors import BundleError
 from sealmap.files.atomic import staged
-from sealmap.model.card import KEY, ModelCard, digest, read_card
+from sealmap.model.card import KEY, ONNX, ModelCard, digest, read_card
 from sealmap.model.network import build_network
 
 _LEAST = 1e-12
@@ -27,7 +27,12 @@ class ModelBundle:
     weights: dict[str, Tensor]
 
     def network(self) -> nn.Module:
-        """The network in float32 and evaluation mode; it returns logits."""
+        """The network in float32 and evaluation mode; it returns logits. BundleError for a graph made elsewhere."""
+        if self.card.architecture == ONNX:
+            raise BundleError(
+                "the bundle holds an ONNX graph: there is no network of sealmap's to train or to adapt",
+                remedy="predict, evaluate and calibrate take it; to adapt, import weights of a network",
+            )
         net = build_network(
             self.card.architecture,
             self.card.encoder,
@@ -75,6 +80,11 @@ def save_bundle(path: Path, card: ModelCard, network: nn.Module, *, overwrite: b
         name: (w.half() if half and w.is_floating_point() else w).detach().cpu().contiguous()
         for name, w in network.state_dict().items()
     }
+    return save_weights(path, card, weights, overwrite=overwrite)
+
+
+def save_weights(path: Path, card: ModelCard, weights: dict[str, Tensor], *, overwrite: bool) -> ModelCard:
+    """Write a bundle of these tensors; returns its card with their hash."""
     signed = replace(card, weights_sha256=weights_digest(weights))
     with staged(path, overwrite=overwrite) as scratch:
         save_file(weights, scratch, metadata={KEY: signed.to_json()})

@@ -15,12 +15,19 @@ from typing import Any
 from sealmap.core.errors import BundleError
 from sealmap.core.legend import Legend
 
-FORMAT = 2
-"""Version of the bundle format; a newer one is refused, not guessed at. Version 2 came with ``isotonic``; a bundle that
-needs nothing of it is still written as version 1, so that older programs serve it as it is meant."""
+FORMAT = 3
+"""Version of the bundle format; a newer one is refused, not guessed at. Version 2 came with ``isotonic``, 3 with graphs
+(``ONNX``); a bundle that needs nothing of them is still written as version 1, so that older programs serve it as it is
+meant."""
 
 KEY = "sealmap"
 """Where the card sits in the metadata of the safetensors header."""
+
+ONNX = "onnx"
+"""The ``architecture`` of a bundle that holds a graph made elsewhere, in place of weights of a network of ours."""
+
+OUTPUTS = ("logits", "sigmoid", "softmax", "double_sigmoid", "double_softmax")
+"""What a stored graph may give. An engine turns it back into logits, and these go through the one activation."""
 
 _MAX_HEADER_BYTES = 100_000_000
 
@@ -48,6 +55,7 @@ class ModelCard:
     between them, from 0 to 1 and never falling; empty where the temperature alone serves.
     limits: figures of held-out ground that a flight is measured by (``prediction.guard``), by name: distance_<band>,
     sealed_low, sealed_high, entropy. Empty where they were not learnt; what needs them is then not judged.
+    output: what a stored graph gives, one of ``OUTPUTS``; networks of our own give logits.
     calibration: how temperature and threshold were found: aim, split, pixels, scores before and after, the curve of
     scores by threshold. Empty where they were not fitted, as in bundles of versions before this entry.
     """
@@ -62,6 +70,7 @@ class ModelCard:
     legend: Legend
     patch: int
     halo: int
+    output: str = "logits"
     temperature: float = 1.0
     isotonic: tuple[tuple[float, float], ...] = ()
     threshold: float = 0.5
@@ -82,11 +91,17 @@ class ModelCard:
             raise BundleError("the knots of the isotonic calibration must lead from 0 to 1 and never fall")
         if self.patch < 32 or self.patch % 32 or self.halo < 0:
             raise BundleError(f"patch {self.patch} must be a multiple of 32 and halo {self.halo} not negative")
+        if self.output not in OUTPUTS or (self.output != "logits" and self.architecture != ONNX):
+            raise BundleError(f"{self.architecture} cannot give '{self.output}': a network is built without activation")
+
+    @property
+    def _format(self) -> int:
+        return 3 if self.architecture == ONNX else 2 if self.isotonic else 1
 
     def to_json(self) -> str:
         """As stored in the bundle."""
         plain = {
-            "format": FORMAT if self.isotonic else 1,
+            "format": self._format,
             "architecture": self.architecture,
             "encoder": self.encoder,
             "activation": "softmax",
@@ -98,6 +113,7 @@ class ModelCard:
             "legend": self.legend.to_json(),
             "patch": self.patch,
             "halo": self.halo,
+            "output": self.output,
             "temperature": self.temperature,
             "isotonic": self.isotonic,
             "threshold": self.threshold,
@@ -134,6 +150,7 @@ class ModelCard:
                 legend=Legend.from_json(d["legend"]),
                 patch=int(d["patch"]),
                 halo=int(d["halo"]),
+                output=str(d.get("output", "logits")),
                 temperature=float(d["temperature"]),
                 isotonic=tuple((float(p), float(q)) for p, q in d.get("isotonic", ())),
                 threshold=float(d["threshold"]),

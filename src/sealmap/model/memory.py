@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sealmap.core.finding import Finding
 from sealmap.model.bundle import ModelBundle
+from sealmap.model.card import ONNX
 
 _TRAINED, _FLOWN = 0.5, 1.2
 """Shifts above which the scale is wrong: by the training data's means, and by a flight's, which may be darker. Of 87
@@ -56,13 +57,13 @@ def normalisation(bundle: ModelBundle, flown: Sequence[float] | None = None, *, 
     trained = len(known) == len(card.bands)
     means = known if trained else flown
     shift = None
-    if means is not None:
+    if means is not None and card.architecture != ONNX:
         shift = first_layer_shift(
             bundle.network(), [(v - m) / s for v, m, s in zip(means, card.mean, card.std, strict=True)]
         )
     if shift is None:
         return Finding(
-            check="normalisation", figures={"not checked": "no statistics, or no batch norm at the beginning"}
+            check="normalisation", figures={"not checked": "no statistics, a graph, or no batch norm at the beginning"}
         )
     figures = {"shift of the first layer": round(shift, 3), "by": "training data" if trained else "this flight"}
     if shift <= (_TRAINED if trained and not adapted else _FLOWN):

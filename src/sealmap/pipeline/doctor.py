@@ -45,13 +45,13 @@ def doctor(
     """
     # torch takes seconds to import
     from sealmap.model.bundle import load_bundle
-    from sealmap.model.engines import TorchEngine
+    from sealmap.model.engines import engine_for
     from sealmap.model.memory import normalisation
 
     if windows < 2:
         raise InputError(f"{windows} windows say nothing of a flight", remedy="use 2 or more, such as --windows 12")
     bundle = load_bundle(model or shipped_bundle())
-    engine = TorchEngine(bundle, device)
+    engine = engine_for(bundle, device)
     with open_mosaic(orthos) as mosaic:
         sample = sample_flight(mosaic, engine.card, count=windows, seed=1)
         pixels, output = sample_facts(engine, sample, progress)

@@ -27,7 +27,7 @@ from sealmap.files.hashing import input_file
 from sealmap.files.provenance import now, versions
 from sealmap.model.bundle import load_bundle
 from sealmap.model.card import ModelCard
-from sealmap.model.engines import TorchEngine
+from sealmap.model.engines import engine_for
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import told as told_of_adaptation
 from sealmap.prediction.mosaic import classify
@@ -105,7 +105,7 @@ def evaluate(
     refuse_existing(output.folder, overwrite=output.overwrite)
     path = model or shipped_bundle()
     chips = ChipSet.open(chips_folder).select(split)
-    engine = TorchEngine(load_bundle(path), device)
+    engine = engine_for(load_bundle(path), device)
     card = engine.card
     card.check_raster(chips_folder.name, chips.bands, chips.gsd_m)
     order = [chips.bands.index(b) for b in card.bands]

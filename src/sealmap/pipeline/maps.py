@@ -101,7 +101,7 @@ def predict(
     """
     # torch takes seconds to import; polygons and parcels do without it
     from sealmap.model.bundle import load_bundle
-    from sealmap.model.engines import TorchEngine
+    from sealmap.model.engines import engine_for
     from sealmap.model.memory import normalisation
 
     started = now()
@@ -109,7 +109,7 @@ def predict(
     refuse_existing(*finals, out / RECORD, overwrite=overwrite)
     path = model or shipped_bundle()
     bundle = load_bundle(path)
-    engine, card = TorchEngine(bundle, serving.device), bundle.card
+    engine, card = engine_for(bundle, serving.device), bundle.card
     with open_mosaic(orthos) as mosaic:
         known = [*names_of(mosaic), normalisation(bundle, adapted=adaptation_of(card) is not None)]
         refuse(known, force=serving.force)  # before any work is spent

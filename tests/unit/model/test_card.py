@@ -11,7 +11,7 @@ from tests.unit.model.tiny import CARD
 
 from sealmap.core.errors import BundleError
 from sealmap.core.legend import ROOF_PAVED
-from sealmap.model.card import FORMAT, ModelCard
+from sealmap.model.card import FORMAT, ONNX, ModelCard
 
 
 def test_a_card_comes_back_from_json_as_it_was() -> None:
@@ -25,7 +25,7 @@ def test_a_card_comes_back_from_json_as_it_was() -> None:
 def test_every_field_of_the_card_is_in_its_json() -> None:
     stored = json.loads(CARD.to_json())
     assert set(stored) == {*ModelCard.__dataclass_fields__, "format", "activation"}
-    for key in stored.keys() - {"calibration", "isotonic", "limits"}:
+    for key in stored.keys() - {"calibration", "isotonic", "limits", "output"}:
         lacking = {k: v for k, v in stored.items() if k != key}
         with pytest.raises(BundleError, match=f"damaged.*{key}"):
             ModelCard.from_json(json.dumps(lacking))
@@ -36,6 +36,7 @@ def test_a_card_of_before_there_was_calibration_is_read() -> None:
     assert stored.pop("calibration") == {}
     assert stored.pop("isotonic") == []
     assert stored.pop("limits") == {}
+    assert stored.pop("output") == "logits"  # which is what every network of ours gives
     assert ModelCard.from_json(json.dumps(stored)) == CARD
 
 
@@ -48,8 +49,20 @@ def test_how_it_was_calibrated_travels_along() -> None:
 def test_isotonic_knots_travel_along_and_need_the_new_format() -> None:
     card = replace(CARD, isotonic=((0.0, 0.01), (0.3, 0.2), (1.0, 0.99)))
     assert ModelCard.from_json(card.to_json()) == card
-    assert json.loads(card.to_json())["format"] == FORMAT == 2
+    assert json.loads(card.to_json())["format"] == 2
     assert json.loads(CARD.to_json())["format"] == 1  # which older programs read, and serve as it is meant
+
+
+def test_what_a_graph_gives_travels_along_and_needs_the_newest_format() -> None:
+    card = replace(CARD, architecture=ONNX, output="double_sigmoid")
+    assert ModelCard.from_json(card.to_json()) == card
+    assert json.loads(card.to_json())["format"] == FORMAT == 3
+
+
+@pytest.mark.parametrize("change", [{"output": "sigmoid"}, {"architecture": ONNX, "output": "tanh"}])
+def test_a_network_of_ours_gives_logits_and_a_graph_what_we_know(change: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match=f"cannot give '{change['output']}'"):
+        replace(CARD, **change)
 
 
 @pytest.mark.parametrize(

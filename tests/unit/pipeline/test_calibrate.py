@@ -97,7 +97,7 @@ def drawn(model: ModelBundle, temperature: float, *, count: int = 12, gsd_m: flo
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     """Three classes by colour; temperature 1.3 and threshold 0.45 as ``CARD`` has them."""
-    monkeypatch.setattr(module, "TorchEngine", ColourEngine)
+    monkeypatch.setattr(module, "engine_for", ColourEngine)
     return ModelBundle(card=replace(CARD, legend=ROOF_PAVED), weights={})
 
 
