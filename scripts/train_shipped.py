@@ -3,6 +3,7 @@
     python scripts/train_shipped.py town --out WORK --count 60      # render town scenes once
     python scripts/train_shipped.py train --out WORK --steps 2000   # resumes with --resume
     python scripts/train_shipped.py export --out WORK               # → src/sealmap/model/shipped.sealmap
+    python scripts/train_shipped.py calibrate --out WORK            # temperature, threshold and limits of that, again
 
 The fixed splits of ../shared/data/README.md hold: Tallinn t15, t18, t36 and Flanders columns 704.. are never read
 here. Validation: Tallinn t08 and t30, Flanders columns 448-639 (with a gap of 32 to training), the last sixth of the
@@ -231,7 +232,7 @@ def best_so_far(work: Path, used: Recipe) -> Trained:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("town", "train", "export"))
+    parser.add_argument("what", choices=("town", "train", "export", "calibrate"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
@@ -249,16 +250,18 @@ def main() -> None:
 
     train_on, held_out = sources(args.out)
     used = recipe(args.steps)
-    if args.what == "export":
-        result = best_so_far(args.out, used)
-    else:
-        judged_on = [*held_out, *varied(held_out, 1)]  # weights are chosen as they are and as on other flights
-        result = train(used, train_on, judged_on, args.out / "run", resume=args.resume, report=tell)
-    card = save_bundle(args.bundle, card_of(used, result, train_on), result.network, overwrite=True, half=True)
+    if args.what != "calibrate":
+        if args.what == "export":
+            result = best_so_far(args.out, used)
+        else:
+            judged_on = [*held_out, *varied(held_out, 1)]  # weights are chosen as they are and as on other flights
+            result = train(used, train_on, judged_on, args.out / "run", resume=args.resume, report=tell)
+        save_bundle(args.bundle, card_of(used, result, train_on), result.network, overwrite=True, half=True)
     origin = {"split": "val", "labels": "drawn by hand; town: exact"}
     found = calibrate_on(load_bundle(args.bundle), alike(held_out), aim="zero_bias", origin=origin)
     save_card(args.bundle, replace(load_bundle(args.bundle), card=found.card), overwrite=True)
-    print(json.dumps(dict(card.training), indent=1))
+    print(json.dumps(dict(found.card.training), indent=1))
+    print(json.dumps(dict(found.card.limits), indent=1))
     print({k: v for k, v in found.card.calibration.items() if k != "curve"})
 
 

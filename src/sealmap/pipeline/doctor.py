@@ -16,10 +16,13 @@ from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import adaptation_of
 from sealmap.pipeline.guarding import names_of
 from sealmap.prediction.facts import OutputFacts, PixelFacts, Served, output_facts, pixel_facts
-from sealmap.prediction.guard import judge_output, judge_pixels
+from sealmap.prediction.guard import CROPS, judge_output, judge_pixels
 from sealmap.prediction.orders import other_order
 from sealmap.prediction.sample import FlightSample, sample_flight
 from sealmap.sources.orthophoto import open_mosaic
+
+_CROP_PX = 256
+"""Side of the pieces that the network is asked about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,10 +58,12 @@ def doctor(
     with open_mosaic(orthos) as mosaic:
         sample = sample_flight(mosaic, engine.card, count=windows, seed=1)
         pixels, output = sample_facts(engine, sample, progress)
+        crops = [window[:, :_CROP_PX, :_CROP_PX] for window in sample.pixels_NCHW[:CROPS]]
         adapted = adaptation_of(bundle.card) is not None
         found = [
             *names_of(mosaic), normalisation(bundle, pixels.mean_C.tolist(), adapted=adapted),
-            *judge_pixels(pixels, engine.card), *judge_output(output, engine.card), other_order(engine, sample),
+            *judge_pixels(pixels, engine.card), *judge_output(output, engine.card),
+            other_order(engine, crops, engine.card.gsd_m, sample.pixel_scale),
         ]  # fmt: skip
         return Diagnosis(findings=tuple(gravest_first(found)), sheets=len(mosaic.sheets), windows=len(sample.windows))
 

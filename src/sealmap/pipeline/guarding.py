@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sealmap.core.errors import InputError
 from sealmap.core.finding import Finding, gravest_first, worst
+from sealmap.core.grid import Grid
 from sealmap.model.engine import Engine
 from sealmap.prediction.facts import PixelFacts, pixel_facts
 from sealmap.prediction.orders import other_order
-from sealmap.prediction.sample import FlightSample, sample_flight
+from sealmap.prediction.sample import FlightSample
 from sealmap.sources.claims import georeference
 from sealmap.sources.orthophoto import Mosaic
 
 _NAMED = 5
+
+_CHEAP_PX = 1e8
+"""A map of so many pixels takes more than fifty times as long as asking for every order of bands."""
 
 _ONE = 0.5
 """Streets and the yards along them may well be one polygon; half of the map is none."""
@@ -47,16 +51,18 @@ def pixels_of(sample: FlightSample) -> PixelFacts:
     return found
 
 
-def asked_again(findings: Sequence[Finding], engine: Engine, mosaic: Mosaic) -> list[Finding]:
-    """The findings, and on a suspicion of swapped bands the network's own word on their order."""
-    hints = {f.check for f in findings if f.verdict != "ok"} & {"band order", "brightness", "certainty"}
-    if not hints or worst(findings) == "refusal":
+def asked_again(
+    findings: Sequence[Finding], engine: Engine, crops: Sequence[NDArray[Any]], grid: Grid, scale: float
+) -> list[Finding]:
+    """The findings, and the network's own word on the order of bands: on a suspicion, or where it costs little.
+
+    crops: pieces of the flight that the guard kept.
+    """
+    hints = {f.check for f in findings if f.verdict != "ok"} & {"band order", "infrared", "brightness", "certainty"}
+    seen_px = grid.window.pixels * (grid.gsd_m / engine.card.gsd_m) ** 2
+    if worst(findings) == "refusal" or not (hints or seen_px > _CHEAP_PX):
         return list(findings)
-    try:
-        sample = sample_flight(mosaic, engine.card, count=4, seed=1)
-    except InputError:  # a map of a single window has no other to compare with
-        return list(findings)
-    return [*findings, other_order(engine, sample)]
+    return [*findings, other_order(engine, crops, grid.gsd_m, scale)]
 
 
 def guard_facts(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def predict(
         with open_maps(files, mosaic.grid, card.legend, card.threshold) as writer:
             watched = Watched(writer, guard)
             done = predict_mosaic(seen, engine, plan, watched, report=progress)
-            findings = asked_again(guard.findings(), engine, mosaic)
+            findings = asked_again(guard.findings(), engine, guard.crops, mosaic.grid, seen.pixel_scale())
             refuse(findings, force=serving.force)
             told = guard_facts(findings)
             writer.tag(SEALMAP_GUARD=told["told"])

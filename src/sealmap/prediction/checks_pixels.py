@@ -25,6 +25,9 @@ _GREY = 0.9995
 
 _EDGE = {"warning": 0.003, "refusal": 0.03}
 _PALE = {"warning": 0.03, "refusal": 0.15}
+SURELY = 15_000
+"""Pixels taken, below which colours alone are no ground for a refusal: a large red roof tips a small map."""
+
 _ORDER = {"warning": 0.0, "refusal": -0.5}
 _INFRARED = {"warning": 0.1, "refusal": 0.5}
 _MISSING = 0.5
@@ -72,7 +75,8 @@ def band_order(facts: PixelFacts, card: ModelCard) -> Finding:
         )  # fmt: skip
     score = reversed_score(facts)
     figures = {"red before blue": round(score, 2)}
-    verdict: Verdict = "ok" if score > _ORDER["warning"] else "warning" if score > _ORDER["refusal"] else "refusal"
+    grave = score <= _ORDER["refusal"] and facts.counted >= SURELY
+    verdict: Verdict = "ok" if score > _ORDER["warning"] else "refusal" if grave else "warning"
     if verdict == "ok":
         return Finding(check="band order", figures=figures)
     return Finding(
@@ -88,9 +92,8 @@ def infrared(facts: PixelFacts, card: ModelCard) -> Finding:
         return Finding(check="infrared", figures={"not checked": ", ".join(card.bands)})
     score = infrared_score(facts)
     figures = {"infrared in red": round(score, 2)}
-    verdict: Verdict = (
-        "ok" if score < _INFRARED["warning"] else "warning" if score < _INFRARED["refusal"] else "refusal"
-    )
+    grave = score >= _INFRARED["refusal"] and facts.counted >= SURELY
+    verdict: Verdict = "ok" if score < _INFRARED["warning"] else "refusal" if grave else "warning"
     if verdict == "ok":
         return Finding(check="infrared", figures=figures)
     return Finding(

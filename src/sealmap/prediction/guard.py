@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,12 @@ _FEW_SHEETS = 0.02
 thousand is to be named and left out."""
 
 _NAMED = 5
+
+CROPS = 4
+"""Pieces of windows that are kept to ask the network about the order of bands."""
+
+_CROP_PX, _STRIDE = 256, 32
+"""Their side at the model's ground sampling distance, and the least side."""
 
 _EARLY = 16
 """Windows after which the first look is taken: a lake is one answer everywhere, and so may be a few windows."""
@@ -68,7 +75,7 @@ class Guard:
 
     before: findings that were there already, such as those of the sheets' names. unmatched: facts of the pixels
     before they were matched, where they were; ``see`` is then given matched ones, which say nothing of the flight.
-    force: do not stop early.
+    force: do not stop early. crops: pieces of some windows, bands as the model's, at the sheets' resolution.
     """
 
     def __init__(
@@ -90,12 +97,32 @@ class Guard:
         self._of_sheets: list[Finding] = []
         self._watch = Watch(served, len(card.bands), ground.tiling, ground.sheets, self._judge_sheet)
         self._force = force
-        self._seen, self._next = 0, _EARLY
+        self._side = max(_STRIDE, round(_CROP_PX * card.gsd_m / ground.gsd_m))
+        self._rng = np.random.default_rng(1)
+        self.crops: list[NDArray[Any]] = []
+        self._seen, self._next, self._candidates = 0, _EARLY, 0
 
     def see(self, tile: Tile, patch: Patch, probs_KHW: NDArray[np.float32], scale: float) -> None:
         """A window as it was read, and its probabilities. scale: the pixel value that means 1.0."""
         self._watch.see(tile, patch, probs_KHW, scale)
+        self._keep(tile, patch)
         self._seen += 1
+
+    def _keep(self, tile: Tile, patch: Patch) -> None:
+        """The middle of some windows, each as likely as any other, for who wants to ask the network again."""
+        rows, cols = tile.keep_in_read
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        if min(height, width) < self._side:
+            return
+        top, left = rows.start + (height - self._side) // 2, cols.start + (width - self._side) // 2
+        part = (slice(top, top + self._side), slice(left, left + self._side))
+        if not patch.valid_HW[part].all():
+            return
+        self._candidates += 1
+        if len(self.crops) < CROPS:
+            self.crops.append(patch.pixels_CHW[:, *part].copy())
+        elif (place := int(self._rng.integers(self._candidates))) < CROPS:
+            self.crops[place] = patch.pixels_CHW[:, *part].copy()
 
     def stop_early(self) -> None:
         """GuardError for what no further window can mend; looked for after 16, 32, 64 … windows."""

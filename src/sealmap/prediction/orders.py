@@ -1,36 +1,40 @@
 """Bands in another order: the network is asked in which it is surest. It knows, and needs no label for it.
 
-Of twenty-four clean pictures (town, Tallinn, Flanders, Poznan) the shipped network was surest of the given order in
-twenty, and elsewhere surer of another by less than the limits here.
+``benchmarks/guard_matrix.py`` shows how well: on clean pictures the given order wins, or another by less than the
+limits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sealmap.core.finding import Finding
 from sealmap.model.engine import Engine
-from sealmap.prediction.sample import FlightSample
-
-_WINDOWS = 4
+from sealmap.prediction.single import predict_array
 
 _RATIO, _BITS = 0.85, 0.06
 """Another order is named where the entropy is lower by that ratio and by so many bits per pixel."""
 
 
-def other_order(engine: Engine, sample: FlightSample) -> Finding:
-    """Ask for every order of the model's first three bands on some windows of the sample."""
+def other_order(engine: Engine, crops: Sequence[NDArray[Any]], gsd_m: float, scale: float) -> Finding:
+    """Ask for every order of the model's first three bands.
+
+    crops: (C, side, side) as stored, at ``gsd_m``, bands in the order of the card. scale: the value that means 1.0.
+    """
     bands = engine.card.bands
-    if len(bands) < 3:
+    if len(bands) < 3 or not crops:
         return Finding(check="order by the network", figures={"not checked": ", ".join(bands)})
     rest = list(range(3, len(bands)))
     entropy = {}
     for order in permutations(range(3)):
         bits = []
-        for window in sample.pixels_NCHW[:_WINDOWS]:
-            probs = engine.probs(window[[*order, *rest]][None], sample.pixel_scale)[0]
+        for crop in crops:
+            probs = predict_array(crop[[*order, *rest]], gsd_m, engine, scale)
             bits.append(float(-(probs * np.log2(np.maximum(probs, 1e-12))).sum(axis=0).mean()))
         entropy[order] = float(np.mean(bits))
     given = entropy[0, 1, 2]
