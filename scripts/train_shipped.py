@@ -3,7 +3,7 @@
     python scripts/train_shipped.py town --out WORK --count 60      # render town scenes once
     python scripts/train_shipped.py train --out WORK --steps 2000   # resumes with --resume
     python scripts/train_shipped.py export --out WORK               # → src/sealmap/model/shipped.sealmap
-    python scripts/train_shipped.py calibrate --out WORK            # temperature, threshold and limits of that, again
+    python scripts/train_shipped.py limits --out WORK               # what the guard measures by, for a bundle there is
 
 The fixed splits of ../shared/data/README.md hold: Tallinn t15, t18, t36 and Flanders columns 704.. are never read
 here. Validation: Tallinn t08 and t30, Flanders columns 448-639 (with a gap of 32 to training), the last sixth of the
@@ -232,7 +232,7 @@ def best_so_far(work: Path, used: Recipe) -> Trained:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("town", "train", "export", "calibrate"))
+    parser.add_argument("what", choices=("town", "train", "export", "limits"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
@@ -250,7 +250,7 @@ def main() -> None:
 
     train_on, held_out = sources(args.out)
     used = recipe(args.steps)
-    if args.what != "calibrate":
+    if args.what != "limits":
         if args.what == "export":
             result = best_so_far(args.out, used)
         else:
@@ -259,10 +259,12 @@ def main() -> None:
         save_bundle(args.bundle, card_of(used, result, train_on), result.network, overwrite=True, half=True)
     origin = {"split": "val", "labels": "drawn by hand; town: exact"}
     found = calibrate_on(load_bundle(args.bundle), alike(held_out), aim="zero_bias", origin=origin)
-    save_card(args.bundle, replace(load_bundle(args.bundle), card=found.card), overwrite=True)
-    print(json.dumps(dict(found.card.training), indent=1))
-    print(json.dumps(dict(found.card.limits), indent=1))
-    print({k: v for k, v in found.card.calibration.items() if k != "curve"})
+    bundle = load_bundle(args.bundle)
+    card = replace(bundle.card, limits=found.card.limits) if args.what == "limits" else found.card
+    save_card(args.bundle, replace(bundle, card=card), overwrite=True)
+    print(json.dumps(dict(card.training), indent=1))
+    print(json.dumps(dict(card.limits), indent=1))
+    print({k: v for k, v in card.calibration.items() if k != "curve"})
 
 
 if __name__ == "__main__":

@@ -59,9 +59,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     label = torch.from_numpy((read(town.truths[0], 1) > 0).astype(np.float32))
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     rng = np.random.default_rng(1)
-    for _ in range(90):
-        places = rng.integers(0, pixels.shape[1] - 128, (6, 2))
-        x, y = (torch.stack([t[:, r : r + 128, c : c + 128] for r, c in places]) for t in (pixels, label))
+    for _ in range(70):
+        places = rng.integers(0, pixels.shape[1] - 64, (8, 2))
+        x, y = (torch.stack([t[:, r : r + 64, c : c + 64] for r, c in places]) for t in (pixels, label))
         loss = nn.functional.binary_cross_entropy(network(x), y)
         optimiser.zero_grad()
         loss.backward()

@@ -218,8 +218,9 @@ class _View:
             )
         kept = label[judged]
         sealed = self.chips.legend.sealed_HW(kept)
-        grounds.see(f"{id(self.chips)}/{me.sheet}", pixels[order], whole, self.chips.pixel_scale)
-        grounds.count(f"{id(self.chips)}/{me.sheet}", int(sealed.sum()), len(sealed))
+        place = (str(id(self.chips)), me.sheet)
+        grounds.see(place, pixels[order], whole, (self.chips.pixel_scale, self.chips.gsd_m))
+        grounds.count(place, int(sealed.sum()), len(sealed))
         return probs, kept, sealed
 
 

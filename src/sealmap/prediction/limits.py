@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,41 +13,83 @@ from sealmap.model.card import ModelCard
 from sealmap.prediction.checks_pixels import distances_of
 from sealmap.prediction.facts import OutputFacts, PixelFacts, Served, output_facts, pixel_facts
 
+LEAST_M2 = 200_000.0
+"""Sheets of a flight are pooled until they hold so much ground: the extremes of small windows are no flight's."""
+
+Place = tuple[str, str]
+"""A flight (or look) and a sheet of it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Ground:
+    pixels: PixelFacts
+    output: OutputFacts
+    sealed: int = 0
+    judged: int = 0
+
+    def add(self, other: _Ground) -> None:
+        self.pixels.add(other.pixels)
+        self.output.add(other.output)
+        self.sealed += other.sealed
+        self.judged += other.judged
+
 
 class Grounds:
-    """Facts of held-out ground, sheet by sheet (and look by look, where it is shown as of other flights)."""
+    """Facts of held-out ground, by flight (and look, where it is shown as of other flights) and sheet."""
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._served = Served(
-            sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=card.gsd_m
+        self._found: dict[Place, _Ground] = {}
+
+    def see(
+        self, place: Place, pixels_CHW: NDArray[Any], probs_KHW: NDArray[np.float32], scale_and_gsd: tuple[float, float]
+    ) -> None:
+        """A window: pixels as stored, in the card's bands, what the model says, and (pixel value of 1.0, metres)."""
+        card, (scale, gsd_m) = self._card, scale_and_gsd
+        served = Served(
+            sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=gsd_m
         )  # fmt: skip
-        self._facts: dict[str, tuple[PixelFacts, OutputFacts]] = {}
-        self._shares: dict[str, list[int]] = {}
-
-    def see(self, key: str, pixels_CHW: NDArray[Any], probs_KHW: NDArray[np.float32], scale: float) -> None:
-        """A window of the ground ``key``: pixels as stored, in the card's bands, and what the model says."""
         valid = np.ones(pixels_CHW.shape[1:], np.bool_)
-        pixels, output = self._facts.setdefault(key, (PixelFacts.zero(len(pixels_CHW)), OutputFacts()))
-        pixels.add(pixel_facts(pixels_CHW, valid, scale))
-        output.add(output_facts(probs_KHW, valid, self._served))
+        ground = self._at(place)
+        ground.pixels.add(pixel_facts(pixels_CHW, valid, scale))
+        ground.output.add(output_facts(probs_KHW, valid, served))
 
-    def count(self, key: str, sealed: int, judged: int) -> None:
-        """Labelled pixels of the ground ``key``: sealed ones, and all."""
-        row = self._shares.setdefault(key, [0, 0])
-        row[0] += sealed
-        row[1] += judged
+    def count(self, place: Place, sealed: int, judged: int) -> None:
+        """Labelled pixels: sealed ones, and all."""
+        ground = self._at(place)
+        ground.sealed += sealed
+        ground.judged += judged
 
     def limits(self) -> dict[str, float]:
         """As in ``ModelCard.limits``: the extremes over all grounds. {} where there is none."""
-        if not self._facts:
-            return {}
         found: dict[str, float] = {}
-        for pixels, _ in self._facts.values():
-            for band, apart in distances_of(pixels, self._card).items():
+        shares, number = [], 0
+        for ground in self._pooled():
+            if not ground.pixels.counted:
+                continue
+            number += 1
+            for band, apart in distances_of(ground.pixels, self._card).items():
                 found[f"distance_{band}"] = max(apart, found.get(f"distance_{band}", 0.0))
-        found["entropy"] = max(output.mean_entropy for _, output in self._facts.values())
-        shares = [sealed / judged for sealed, judged in self._shares.values() if judged]
+            found["entropy"] = max(ground.output.mean_entropy, found.get("entropy", 0.0))
+            if ground.judged:
+                shares.append(ground.sealed / ground.judged)
         if shares:
             found |= {"sealed_low": min(shares), "sealed_high": max(shares)}
-        return {name: round(value, 5) for name, value in found.items()} | {"grounds": float(len(self._facts))}
+        return found | ({"grounds": float(number)} if number else {})
+
+    def _at(self, place: Place) -> _Ground:
+        empty = _Ground(pixels=PixelFacts.zero(len(self._card.bands)), output=OutputFacts())
+        return self._found.setdefault(place, empty)
+
+    def _pooled(self) -> Iterator[_Ground]:
+        """Sheets of one flight together, in order, until they hold enough; what is left over by itself."""
+        for flight in dict.fromkeys(flight for flight, _ in self._found):
+            pool: _Ground | None = None
+            for ground in (g for (f, _), g in self._found.items() if f == flight):
+                pool = pool or _Ground(pixels=PixelFacts.zero(len(self._card.bands)), output=OutputFacts())
+                pool.add(ground)
+                if pool.output.ground_m2 >= LEAST_M2:
+                    yield pool
+                    pool = None
+            if pool is not None:
+                yield pool

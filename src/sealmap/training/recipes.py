@@ -149,9 +149,9 @@ def unet_lite0() -> Recipe:
 def segformer_lite0() -> Recipe:
     """As ``unet_lite0``, with the all-MLP decoder of SegFormer: the best found for the same CPU minutes.
 
-    On ``benchmarks/town_table.py``, in fp32 with 4 CPU minutes of steps each: IoU of sealed 0.90 on held-out town sheets,
-    U-Net 0.87; area bias +4 %, U-Net +7 %. A step costs about the same. Its output is four times as coarse as the
-    picture before it is interpolated.
+    On ``benchmarks/town_table.py``, in fp32 with 4 CPU minutes of steps each: IoU of sealed 0.90 on held-out town
+    sheets, U-Net 0.87; area bias +4 %, U-Net +7 %. A step costs about the same. Its output is four times as coarse as
+    the picture before it is interpolated.
     """
     return replace(unet_lite0(), name="segformer_lite0", architecture="segformer")
 
