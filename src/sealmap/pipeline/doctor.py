@@ -60,10 +60,12 @@ def doctor(
         pixels, output = sample_facts(engine, sample, progress)
         crops = [window[:, :_CROP_PX, :_CROP_PX] for window in sample.pixels_NCHW[:CROPS]]
         adapted = adaptation_of(bundle.card) is not None
+        seen = judge_pixels(pixels, engine.card)
+        suspected = any(f.check == "band order" and f.verdict != "ok" for f in seen)
         found = [
-            *names_of(mosaic), normalisation(bundle, pixels.mean_C.tolist(), adapted=adapted),
-            *judge_pixels(pixels, engine.card), *judge_output(output, engine.card),
-            other_order(engine, crops, engine.card.gsd_m, sample.pixel_scale),
+            *names_of(mosaic), normalisation(bundle, pixels.mean_C.tolist(), adapted=adapted), *seen,
+            *judge_output(output, engine.card),
+            other_order(engine, crops, engine.card.gsd_m, sample.pixel_scale, suspected=suspected),
         ]  # fmt: skip
         return Diagnosis(findings=tuple(gravest_first(found)), sheets=len(mosaic.sheets), windows=len(sample.windows))
 

@@ -19,8 +19,8 @@ from sealmap.sources.orthophoto import Mosaic
 
 _NAMED = 5
 
-_CHEAP_PX = 1e8
-"""A map of so many pixels takes more than fifty times as long as asking for every order of bands."""
+_CHEAP_PX = 2e7
+"""A map of so many pixels takes fifty times as long as asking for every order of bands on one piece of it."""
 
 _ONE = 0.5
 """Streets and the yards along them may well be one polygon; half of the map is none."""
@@ -54,15 +54,16 @@ def pixels_of(sample: FlightSample) -> PixelFacts:
 def asked_again(
     findings: Sequence[Finding], engine: Engine, crops: Sequence[NDArray[Any]], grid: Grid, scale: float
 ) -> list[Finding]:
-    """The findings, and the network's own word on the order of bands: on a suspicion, or where it costs little.
+    """The findings, and the network's own word on the order of bands: more of it on a suspicion, or where it is cheap.
 
-    crops: pieces of the flight that the guard kept.
+    crops: pieces of the flight that the guard kept, the best first.
     """
     hints = {f.check for f in findings if f.verdict != "ok"} & {"band order", "infrared", "brightness", "certainty"}
     seen_px = grid.window.pixels * (grid.gsd_m / engine.card.gsd_m) ** 2
-    if worst(findings) == "refusal" or not (hints or seen_px > _CHEAP_PX):
+    if worst(findings) == "refusal":
         return list(findings)
-    return [*findings, other_order(engine, crops, grid.gsd_m, scale)]
+    number = len(crops) if hints else max(1, int(seen_px / _CHEAP_PX))
+    return [*findings, other_order(engine, crops[:number], grid.gsd_m, scale, suspected="band order" in hints)]
 
 
 def guard_facts(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sealmap.prediction.checks_output import ENOUGH as ENOUGH_OUTPUT
 from sealmap.prediction.checks_output import OUTPUT_CHECKS, activation, constant, values
 from sealmap.prediction.checks_pixels import ENOUGH as ENOUGH_PIXELS
 from sealmap.prediction.checks_pixels import PIXEL_CHECKS, brightness, missing
-from sealmap.prediction.facts import OutputFacts, PixelFacts, Served
+from sealmap.prediction.facts import STEP, OutputFacts, PixelFacts, Served
 from sealmap.prediction.mosaic import MapWriter
 from sealmap.prediction.watch import Facts, Placed, Watch
 
@@ -75,7 +75,7 @@ class Guard:
 
     before: findings that were there already, such as those of the sheets' names. unmatched: facts of the pixels
     before they were matched, where they were; ``see`` is then given matched ones, which say nothing of the flight.
-    force: do not stop early. crops: pieces of some windows, bands as the model's, at the sheets' resolution.
+    force: do not stop early.
     """
 
     def __init__(
@@ -98,31 +98,37 @@ class Guard:
         self._watch = Watch(served, len(card.bands), ground.tiling, ground.sheets, self._judge_sheet)
         self._force = force
         self._side = max(_STRIDE, round(_CROP_PX * card.gsd_m / ground.gsd_m))
-        self._rng = np.random.default_rng(1)
-        self.crops: list[NDArray[Any]] = []
-        self._seen, self._next, self._candidates = 0, _EARLY, 0
+        self._crops: list[tuple[float, NDArray[Any]]] = []
+        self._seen, self._next = 0, _EARLY
 
     def see(self, tile: Tile, patch: Patch, probs_KHW: NDArray[np.float32], scale: float) -> None:
         """A window as it was read, and its probabilities. scale: the pixel value that means 1.0."""
         self._watch.see(tile, patch, probs_KHW, scale)
-        self._keep(tile, patch)
+        self._keep(tile, patch, probs_KHW)
         self._seen += 1
 
-    def _keep(self, tile: Tile, patch: Patch) -> None:
-        """The middle of some windows, each as likely as any other, for who wants to ask the network again."""
+    @property
+    def crops(self) -> list[NDArray[Any]]:
+        """Pieces of some windows, bands as the model's, at the sheets' resolution; the most mixed ground first."""
+        return [crop for _, crop in self._crops]
+
+    def _keep(self, tile: Tile, patch: Patch, probs_KHW: NDArray[np.float32]) -> None:
+        """The middle of the windows that show most of both sealed and open ground."""
         rows, cols = tile.keep_in_read
         height, width = rows.stop - rows.start, cols.stop - cols.start
         if min(height, width) < self._side:
             return
         top, left = rows.start + (height - self._side) // 2, cols.start + (width - self._side) // 2
         part = (slice(top, top + self._side), slice(left, left + self._side))
+        few = (slice(top, top + self._side, STEP), slice(left, left + self._side, STEP))
         if not patch.valid_HW[part].all():
             return
-        self._candidates += 1
-        if len(self.crops) < CROPS:
-            self.crops.append(patch.pixels_CHW[:, *part].copy())
-        elif (place := int(self._rng.integers(self._candidates))) < CROPS:
-            self.crops[place] = patch.pixels_CHW[:, *part].copy()
+        share = float(probs_KHW[(list(self._card.legend.sealed_ids), *few)].sum(axis=0).mean())
+        mixed = min(share, 1 - share)
+        if len(self._crops) < CROPS or mixed > self._crops[-1][0]:
+            self._crops = sorted([*self._crops, (mixed, patch.pixels_CHW[:, *part].copy())], key=lambda c: -c[0])[
+                :CROPS
+            ]
 
     def stop_early(self) -> None:
         """GuardError for what no further window can mend; looked for after 16, 32, 64 … windows."""
@@ -150,10 +156,10 @@ class Guard:
         self._of_sheets += [replace(f, where=facts.where) for f in found if f.verdict != "ok"]
 
     def _summed_up(self, whole: Sequence[Finding]) -> list[Finding]:
-        """One finding for each check that the flight as a whole passed and sheets did not."""
-        passed = {f.check for f in whole if f.verdict == "ok"}
+        """One finding for each check that sheets failed, where the flight as a whole is not refused by it."""
+        refused_whole = {f.check for f in whole if f.verdict == "refusal"}
         found = []
-        for check in dict.fromkeys(f.check for f in self._of_sheets if f.check in passed):
+        for check in dict.fromkeys(f.check for f in self._of_sheets if f.check not in refused_whole):
             mine = gravest_first(f for f in self._of_sheets if f.check == check)
             refused = sum(f.verdict == "refusal" for f in mine)
             named = ", ".join(f.where for f in mine[:_NAMED]) + (

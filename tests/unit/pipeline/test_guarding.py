@@ -83,43 +83,49 @@ class Engine:
         return binary(np.full(pixels_NCHW.shape[2:], 0.02 if swapped else 0.3))[None]
 
 
-CROPS = [np.broadcast_to(np.array([10, 20, 30], np.uint8)[:, None, None], (3, 32, 32))]
-SMALL = grid_of_size(1000, 1000)
+CROPS = [np.broadcast_to(np.array([10, 20, 30], np.uint8)[:, None, None], (3, 32, 32))] * 4
+ORDERS = 6
 
 
-def ask(findings: list[Finding], engine: Engine, **grid: Any) -> list[Finding]:
-    return asked_again(findings, engine, CROPS, replace(SMALL, **grid), 255.0)
+def ask(findings: list[Finding], engine: Engine, height: int = 1000, width: int = 1000) -> list[Finding]:
+    return asked_again(findings, engine, CROPS, grid_of_size(height, width), 255.0)
 
 
 @pytest.mark.parametrize("check", ["band order", "infrared", "brightness", "certainty"])
-def test_a_suspicion_of_the_colours_is_taken_to_the_network(check: str) -> None:
-    engine = Engine()
-    hint = replace(WARNING, check=check)
+def test_a_suspicion_of_the_colours_is_taken_to_the_network_with_all_pieces(check: str) -> None:
+    engine, hint = Engine(), replace(WARNING, check=check)
     found = ask([OK, hint], engine)
     assert found[:2] == [OK, hint]
     assert (found[2].check, found[2].verdict) == ("order by the network", "refusal")
-    assert len(engine.asked) == 6
+    assert len(engine.asked) == ORDERS * 4
 
 
 @pytest.mark.parametrize(
-    "findings",
-    [[], [OK], [OK, replace(WARNING, check="no data")], [replace(OK, check="band order")], [WARNING, REFUSAL]],
+    "findings", [[], [OK], [OK, replace(WARNING, check="no data")], [replace(OK, check="band order")]]
 )
-def test_without_a_suspicion_or_after_a_refusal_the_network_is_not_asked(findings: list[Finding]) -> None:
+def test_without_a_suspicion_it_is_asked_about_one_piece(findings: list[Finding]) -> None:
     engine = Engine()
-    assert ask(findings, engine) == findings
+    assert [f.check for f in ask(findings, engine)[len(findings) :]] == ["order by the network"]
+    assert len(engine.asked) == ORDERS
+
+
+def test_after_a_refusal_the_network_is_not_asked() -> None:
+    engine = Engine()
+    assert ask([WARNING, REFUSAL], engine) == [WARNING, REFUSAL]
     assert engine.asked == []
 
 
-@pytest.mark.parametrize(("width", "gsd", "asked"), [(10_000, 0.2, 0), (10_001, 0.2, 6), (5_000, 0.4, 0),
-                                                     (5_001, 0.4, 6), (20_000, 0.1, 0)])  # fmt: skip
-def test_on_a_large_map_the_network_is_asked_in_any_case(width: int, gsd: float, asked: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "gsd", "pieces"),
+    [(10_000, 0.2, 1), (39_999, 0.2, 1), (40_000, 0.2, 2), (20_000, 0.4, 2), (79_999, 0.1, 1), (900_000, 0.2, 4)],
+)
+def test_on_a_larger_map_it_is_asked_about_more(width: int, gsd: float, pieces: int) -> None:
     engine = Engine()
     # So many pixels as the network sees them: what is coarser costs it more.
-    height = round(10_000 * 0.2 / gsd)
-    found = asked_again([OK], engine, CROPS, grid_of_size(height, width, gsd), 255.0)
-    assert len(engine.asked) == asked
-    assert len(found) == 1 + (asked > 0)
+    found = asked_again([OK], engine, CROPS, grid_of_size(round(1000 * 0.2 / gsd), width, gsd), 255.0)
+    assert len({id(f) for f in found}) == 2
+    # Pieces of another resolution are resampled, which does not change how many there are.
+    assert len(engine.asked) == ORDERS * pieces
 
 
 # --- for the record ---

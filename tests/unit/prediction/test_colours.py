@@ -59,6 +59,12 @@ def test_a_cast_of_the_light_does_not_turn_the_score_round(gains: tuple[float, .
     assert np.sign(reversed_score(seen(tinted))) == np.sign(reversed_score(seen(picture)))
 
 
+def test_a_cast_is_told_as_red_over_blue() -> None:
+    picture = ground(1)
+    redder = np.rint(picture * np.array([1.0, 1.0, 0.7])[:, None, None]).astype(np.uint8)
+    assert figures(redder)["cast"] - figures(picture)["cast"] == pytest.approx(-np.log(0.7), abs=0.02)
+
+
 def test_shade_that_is_bluer_counts_for_red_in_front() -> None:
     picture = ground(1)
     assert figures(picture)["shade"] > 0.2

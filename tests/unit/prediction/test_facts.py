@@ -186,6 +186,16 @@ def test_steps_into_gaps_do_not_count() -> None:
     assert found.steps_count == 2 * (9 + 11)
 
 
+def test_steps_count_too_where_none_of_the_pixels_taken_has_data() -> None:
+    picture = ground(1, 64)[:, :8]
+    valid = everywhere(picture)
+    valid[0, 32::8] = False
+    whole, total = pixel_facts(picture, valid, 255.0), PixelFacts.zero(3)
+    for part in (slice(0, 32), slice(32, 64)):
+        total.add(pixel_facts(picture[:, :, part], valid[:, part], 255.0))
+    assert total.steps_count == whole.steps_count  # the cut lies at a gap: no pair is lost
+
+
 def test_pixels_without_data_leave_no_trace() -> None:
     picture, bare = ground(1, 96), ground(1, 96)
     valid = everywhere(picture)

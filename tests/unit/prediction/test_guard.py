@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.unit.prediction.fakes import CARD, RGB, ArrayOrtho, Canvas, ConstantEngine, IdentityEngine, grid_of_size
 from tests.unit.prediction.scenes import binary, cut, everywhere, ground, seen, tiled
+from tests.unit.prediction.test_checks_pixels import trained
 from tests.unit.prediction.test_watch import Sheet, sheet
 
 from sealmap.core.errors import GuardError
@@ -22,7 +23,7 @@ from sealmap.prediction import guard as module
 from sealmap.prediction.checks_output import ENOUGH as ENOUGH_OUTPUT
 from sealmap.prediction.checks_output import OUTPUT_CHECKS
 from sealmap.prediction.checks_pixels import ENOUGH as ENOUGH_PIXELS
-from sealmap.prediction.checks_pixels import PIXEL_CHECKS
+from sealmap.prediction.checks_pixels import PIXEL_CHECKS, brightness
 from sealmap.prediction.facts import OutputFacts, pixel_facts
 from sealmap.prediction.guard import CROPS, Ground, Guard, Watched, judge_output, judge_pixels, refuse
 from sealmap.prediction.mosaic import MapWriter
@@ -192,10 +193,9 @@ def test_a_check_that_the_whole_flight_failed_does_not_name_every_sheet() -> Non
 
 
 def test_brightness_is_of_flights_and_not_of_sheets() -> None:
-    from tests.unit.prediction.test_checks_pixels import trained
-
     dark = (GROUND // 2).astype(np.uint8)
-    card = trained(20, distance_red=0.3, distance_green=0.3, distance_blue=0.3)
+    card = trained(60, distance_red=0.65, distance_green=0.65, distance_blue=0.65)
+    assert brightness(seen(dark), card).verdict == "warning"
     assert bad(fly(guard_of(60, card=card), 60, pictures={4: dark})) == {}
 
 
@@ -349,37 +349,37 @@ def test_warnings_refuse_nothing_and_neither_does_anything_that_is_forced() -> N
 # --- pieces for the network to be asked about ---
 
 
-def kept(count: int, *, gsd_m: float = 0.2, valid: NDArray[np.bool_] | None = None) -> tuple[list[int], Guard]:
-    """Numbers of the windows of which pieces are kept; a window is known by its brightness."""
-    side = 320
+def kept(*shares: float, gsd_m: float = 0.2, valid: NDArray[np.bool_] | None = None) -> tuple[list[int], Guard]:
+    """Windows of some shares of sealed ground, each as bright as its number; the numbers of those that are kept."""
+    side, count = 320, len(shares)
     tiling = tiled(side, side * count, side, 16)
     guard = Guard(CARD, Ground(tiling=tiling, gsd_m=gsd_m))
     picture = np.repeat(np.arange(count, dtype=np.uint8), side)[None, None].repeat(side, 1).repeat(3, 0)
-    for tile in tiling:
-        patch = cut(tile, picture, grid_of_size(side, side * count), valid)
-        guard.see(tile, patch, binary(np.full((tile.read.height, tile.read.width), 0.3)), 255.0)
+    for tile, share in zip(tiling, shares, strict=True):
+        probs = binary(np.full((tile.read.height, tile.read.width), share))
+        guard.see(tile, cut(tile, picture, grid_of_size(side, side * count), valid), probs, 255.0)
     return [int(crop.max()) for crop in guard.crops], guard
 
 
-def test_pieces_of_a_few_windows_are_kept_however_many_there_are() -> None:
-    found, guard = kept(40)
-    assert len(found) == CROPS == len(set(found))
-    assert max(found) >= 4  # not merely the first
+def test_pieces_of_the_most_mixed_windows_are_kept_the_best_first() -> None:
+    found, guard = kept(0.1, 0.99, 0.4, 0.0, 0.7, 0.5, 1.0, 0.05, 0.8, 0.02)
+    assert len(found) == CROPS
+    assert found == [5, 2, 4, 8]
     assert [c.shape for c in guard.crops] == [(3, 256, 256)] * CROPS
     assert all((c == c.flat[0]).all() for c in guard.crops)
     assert all(c.base is None for c in guard.crops)  # no window is held in memory for them
-    assert kept(3)[0] == [0, 1, 2]
+    assert kept(0.0, 1.0, 0.3)[0] == [2, 0, 1]
 
 
 def test_pieces_are_of_the_side_that_the_network_sees() -> None:
-    assert kept(2, gsd_m=0.4)[1].crops[0].shape == (3, 128, 128)
-    assert kept(2, gsd_m=0.1)[1].crops == []  # 512 pixels, more than a window keeps
+    assert kept(0.3, 0.3, gsd_m=0.4)[1].crops[0].shape == (3, 128, 128)
+    assert kept(0.3, 0.3, gsd_m=0.1)[1].crops == []  # 512 pixels, more than a window keeps
 
 
 def test_no_piece_is_kept_of_ground_without_data() -> None:
     valid = np.ones((320, 320 * 3), np.bool_)
     valid[160, 320 + 160] = False
-    assert kept(3, valid=valid)[0] == [0, 2]
+    assert kept(0.3, 0.3, 0.3, valid=valid)[0] == [0, 2]
 
 
 def test_the_bands_of_the_card_are_those_that_are_watched() -> None:

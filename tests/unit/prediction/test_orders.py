@@ -90,9 +90,12 @@ def test_another_order_that_is_much_surer_is_refused_with_the_way_to_it(order: t
     ("given", "best", "verdict"),
     [
         (0.80, 0.69, "ok"),  # by 0.86
-        (0.80, 0.67, "refusal"),  # by 0.84
+        (0.80, 0.67, "warning"),  # by 0.84
+        (0.80, 0.49, "warning"),  # by 0.61
+        (0.80, 0.47, "refusal"),  # by 0.59
         (0.20, 0.145, "ok"),  # by 0.055 bits
-        (0.20, 0.135, "refusal"),
+        (0.20, 0.135, "warning"),
+        (0.20, 0.11, "refusal"),
         (0.80, 0.80, "ok"),
         (0.50, 0.90, "ok"),
     ],
@@ -100,6 +103,19 @@ def test_another_order_that_is_much_surer_is_refused_with_the_way_to_it(order: t
 def test_surer_must_be_much_surer(given: float, best: float, verdict: str) -> None:
     engine = SureEngine(CARD, {(0, 1, 2): with_entropy(given), (2, 1, 0): with_entropy(best)}, other=0.5)
     assert ask(engine).verdict == verdict
+
+
+def test_less_than_four_pieces_only_warn() -> None:
+    engine = SureEngine(CARD, {(2, 1, 0): 0.02})
+    assert ask(engine, crops()[:3]).verdict == "warning"
+    assert ask(engine, crops()).verdict == "refusal"
+
+
+def test_what_colours_and_network_both_say_is_refused() -> None:
+    for order, verdict in (((2, 1, 0), "refusal"), ((0, 2, 1), "warning")):
+        engine = SureEngine(CARD, {(0, 1, 2): with_entropy(0.8), order: with_entropy(0.6)}, other=0.5)
+        assert ask(engine).verdict == "warning"
+        assert other_order(engine, crops(), 0.2, 255.0, suspected=True).verdict == verdict
 
 
 def test_every_order_of_the_first_three_is_asked_for_on_every_piece() -> None:
@@ -118,7 +134,7 @@ def test_all_pieces_have_a_say() -> None:
             return np.full_like(out, 0.5) if self.shown.count(self.shown[-1]) > 1 else out
 
     orders: dict[tuple[int, ...], float] = {(2, 1, 0): 0.2}
-    assert ask(SureEngine(CARD, orders, other=0.5)).verdict == "refusal"
+    assert ask(SureEngine(CARD, orders, other=0.5)).verdict == "warning"
     assert ask(Torn(CARD, orders, other=0.5)).verdict == "ok"
 
 
