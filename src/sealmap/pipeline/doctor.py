@@ -10,7 +10,6 @@ import numpy as np
 
 from sealmap.core.errors import InputError
 from sealmap.core.finding import Finding, Verdict, gravest_first, worst
-from sealmap.model.card import ModelCard
 from sealmap.model.engine import Engine
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import adaptation_of
@@ -74,17 +73,10 @@ def sample_facts(engine: Engine, sample: FlightSample, progress: Progress = sile
     """Facts of all windows of a sample, as the network sees them."""
     card = engine.card
     pixels, output = PixelFacts.zero(len(card.bands)), OutputFacts()
-    served = served_by(card)
+    served = Served.by(card, card.gsd_m)
     for done, window_CHW in enumerate(sample.pixels_NCHW, start=1):
         valid = np.ones(window_CHW.shape[1:], np.bool_)
         pixels.add(pixel_facts(window_CHW, valid, sample.pixel_scale))
         output.add(output_facts(engine.probs(window_CHW[None], sample.pixel_scale)[0], valid, served))
         progress(done, len(sample.pixels_NCHW))
     return pixels, output
-
-
-def served_by(card: ModelCard) -> Served:
-    """How facts are taken from what this model says, at its own ground sampling distance."""
-    return Served(
-        sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=card.gsd_m
-    )  # fmt: skip

@@ -47,7 +47,7 @@ def activation(facts: OutputFacts, card: ModelCard) -> Finding:
     if not len(seen):
         return Finding(check="activation")
     lowest, highest = float(seen[0]), float(seen[-1])
-    low, high = _ends(card, one_sided=lowest >= 0.5 - _ATOM)
+    low, high = _ends(card, one_sided=len(card.legend) == 2 and lowest >= 0.5 - _ATOM)
     atoms = [float(share[np.abs(middle - end) <= _ATOM].sum()) for end in (low, high)]
     figures = {
         "p from": round(lowest, 3), "p to": round(highest, 3), f"share at {low:.3f}": round(atoms[0], 3),
@@ -74,12 +74,14 @@ def activation(facts: OutputFacts, card: ModelCard) -> Finding:
 
 
 def _ends(card: ModelCard, *, one_sided: bool) -> tuple[float, float]:
-    """Where a second activation puts sure answers, of p(sealed)."""
+    """Where a second activation puts sure answers, of p(sealed) with the temperature undone."""
     if one_sided:
         return 0.5, 1 / (1 + math.exp(-1))
     classes, sealed = len(card.legend), len(card.legend.sealed_ids)
-    whole = math.e + classes - 1
-    return sealed / whole, (sealed - 1 + math.e) / whole
+    sure = math.exp(1 / card.temperature)  # what a class of 1 weighs beside one of 0
+    logits = math.log(sealed / (classes - sealed - 1 + sure)), math.log((sealed - 1 + sure) / (classes - sealed))
+    low, high = (1 / (1 + math.exp(-card.temperature * logit)) for logit in logits)
+    return low, high
 
 
 def constant(facts: OutputFacts, _card: ModelCard) -> Finding:

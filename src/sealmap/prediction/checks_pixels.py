@@ -79,10 +79,11 @@ def band_order(facts: PixelFacts, card: ModelCard) -> Finding:
     verdict: Verdict = "ok" if score > _ORDER["warning"] else "refusal" if grave else "warning"
     if verdict == "ok":
         return Finding(check="band order", figures=figures)
+    order = " ".join(f"-b {n}" for n in (3, 2, 1, *range(4, len(card.bands) + 1)))
     return Finding(
         check="band order", verdict=verdict, figures=figures,
         cause="red and blue seem to have changed places (BGR): shade is redder than what the sun hits",
-        remedy="put them right: gdal_translate -b 3 -b 2 -b 1 IN OUT.tif, or correct the colour interpretation",
+        remedy=f"put them right: gdal_translate {order} IN OUT.tif, or correct the colour interpretation",
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sealmap.model.card import ModelCard
+
 LEVELS = 256
 """Equal levels of brightness 0..1 that pixels are counted in."""
 
@@ -31,6 +33,9 @@ _CELL = 4
 DARK, BRIGHT = 8 / 255, 0.80
 """A cell is black where no band of any pixel is above the one, and blank where all bands of all are above the other."""
 
+_STILL = 1e-7
+"""A band of less variance does not vary: it is what is left of 32-bit sums."""
+
 _PALE = 0.06
 """Bands of a blank cell differ by no more than this: clouds and snow have no colour."""
 
@@ -41,7 +46,7 @@ class PixelFacts:
 
     levels_CL: counts by level. products_CC, sums_C: of brightness, for correlations. tints: counts by ln brightness,
     ln(first ÷ second band) and ln(third ÷ second band). steps_C, deviation: mean |difference| of neighbours, summed.
-    cells, black, blank: numbers of cells, of black and of blank ones. windows: seen, with data.
+    cells, black, blank: numbers of cells, of black and of blank ones. pixels, valid: of the windows, all and with data.
     """
 
     levels_CL: NDArray[np.int64]
@@ -94,8 +99,9 @@ class PixelFacts:
         """Of the bands, −1..1; 0 where a band does not vary."""
         covariance = self.covariance_CC
         std = np.sqrt(np.maximum(np.diag(covariance), 0))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.nan_to_num(covariance / np.outer(std, std))
+        std[std**2 < _STILL] = np.inf
+        found: NDArray[np.float64] = covariance / np.outer(std, std)
+        return found
 
     @property
     def roughness_C(self) -> NDArray[np.float64]:
@@ -110,6 +116,7 @@ def pixel_facts(pixels_CHW: NDArray[Any], valid_HW: NDArray[np.bool_], scale: fl
     found.pixels, found.valid = valid_HW.size, int(valid_HW.sum())
     few = pixels_CHW[:, ::STEP, ::STEP]
     seen = valid_HW[::STEP, ::STEP]
+    found.steps_C, found.steps_count = _steps(pixels_CHW, valid_HW, scale)
     if not seen.any():
         return found
     taken = few[:, seen].astype(np.float32) / np.float32(scale)
@@ -117,15 +124,18 @@ def pixel_facts(pixels_CHW: NDArray[Any], valid_HW: NDArray[np.bool_], scale: fl
     found.levels_CL = np.stack([np.bincount(band, minlength=LEVELS) for band in level]).astype(np.int64)
     found.sums_C = taken.sum(axis=1, dtype=np.float64)
     found.products_CC = (taken @ taken.T).astype(np.float64)
-    found.tints = _tints(level[:3])
-    # Neighbours along rows, of every 16th row: of pixels further apart nothing is left to be rough.
+    if len(level) >= 3:
+        found.tints = _tints(level[:3])
+    found.cells, found.black, found.blank = _cells(few, seen, scale)
+    return found
+
+
+def _steps(pixels_CHW: NDArray[Any], valid_HW: NDArray[np.bool_], scale: float) -> tuple[NDArray[np.float64], int]:
+    """Of neighbours along every 16th row: of pixels further apart nothing is left to be rough."""
     rows, both = pixels_CHW[:, :: 2 * STEP], valid_HW[:: 2 * STEP]
     pairs = both[:, 1:] & both[:, :-1]
     apart = np.abs(np.diff(rows.astype(np.float32), axis=2))
-    found.steps_C = (apart * pairs).sum(axis=(1, 2), dtype=np.float64) / scale
-    found.steps_count = int(pairs.sum())
-    found.cells, found.black, found.blank = _cells(few, seen, scale)
-    return found
+    return (apart * pairs).sum(axis=(1, 2), dtype=np.float64) / scale, int(pairs.sum())
 
 
 def _tints(level_CN: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -222,13 +232,22 @@ class OutputFacts:
 class Served:
     """What turns probabilities into facts.
 
-    sealed: ids of the sealed classes. temperature: to undo. gsd_m: of the map.
+    sealed: ids of the sealed classes. temperature, knots (of the isotonic calibration): to undo. gsd_m: of the map.
     """
 
     sealed: tuple[int, ...]
     threshold: float
     temperature: float
     gsd_m: float
+    knots: tuple[tuple[float, float], ...] = ()
+
+    @staticmethod
+    def by(card: ModelCard, gsd_m: float) -> Served:
+        """As a card says."""
+        return Served(
+            sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=gsd_m,
+            knots=card.isotonic,
+        )  # fmt: skip
 
 
 def output_facts(probs_KHW: NDArray[np.float32], valid_HW: NDArray[np.bool_], served: Served) -> OutputFacts:
@@ -247,13 +266,19 @@ def output_facts(probs_KHW: NDArray[np.float32], valid_HW: NDArray[np.bool_], se
             return found
     tiny = np.float32(1e-30)
     logs = np.log(np.maximum(few, tiny))
-    found.spread = served.temperature * float((logs.max(axis=0) - logs.min(axis=0)).max())
     found.entropy = -float((few * logs).sum(dtype=np.float64)) / np.log(2)
     sealed = few[list(served.sealed)].sum(axis=0)
     rest = few.sum(axis=0) - sealed
     found.certain = int((np.minimum(sealed, rest) < 1e-6).sum())
-    logit = np.log(np.maximum(sealed, tiny)) - np.log(np.maximum(rest, tiny))
-    logit = np.clip(logit, -30, 30) * served.temperature
+    if served.knots:
+        stated, mapped = zip(*served.knots, strict=True)
+        before = np.interp(sealed, mapped, stated)
+        ratio = np.log(np.maximum(before, 1e-12)) - np.log(np.maximum(1 - before, 1e-12))
+        found.spread = served.temperature * float(np.abs(ratio).max())
+    else:
+        ratio = np.log(np.maximum(sealed, tiny)) - np.log(np.maximum(rest, tiny))
+        found.spread = served.temperature * float((logs.max(axis=0) - logs.min(axis=0)).max())
+    logit = np.clip(ratio, -30, 30) * served.temperature
     found.logits, found.squares = float(logit.sum(dtype=np.float64)), float((logit**2).sum(dtype=np.float64))
     place = np.minimum((ATOMS / (1 + np.exp(-logit))).astype(np.intp), ATOMS - 1)
     found.atoms = np.bincount(place, minlength=ATOMS).astype(np.int64)
@@ -265,7 +290,7 @@ def output_facts(probs_KHW: NDArray[np.float32], valid_HW: NDArray[np.bool_], se
 
 def _checkerboard(sealed_HW: NDArray[np.float32], valid_HW: NDArray[np.bool_]) -> tuple[float, float]:
     """Sums over 2 x 2 squares, a few of them: |steps| along a row, |the checkerboard in it|."""
-    if min(sealed_HW.shape) < 2 * STEP or not valid_HW.all():
+    if min(sealed_HW.shape) < 2 * STEP or not valid_HW.all() or not np.isfinite(sealed_HW).all():
         return 0.0, 0.0
     height, width = (n // STEP * STEP for n in sealed_HW.shape)
     a, b, c, d = (sealed_HW[r:height:STEP, s:width:STEP] for r in (0, 1) for s in (0, 1))

@@ -87,9 +87,7 @@ class Guard:
         unmatched: PixelFacts | None = None,
         force: bool = False,
     ) -> None:
-        served = Served(
-            sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=ground.gsd_m
-        )  # fmt: skip
+        served = Served.by(card, ground.gsd_m)
         self._card = card
         self._before = list(before)
         self._unmatched = unmatched

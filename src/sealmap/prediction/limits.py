@@ -46,9 +46,7 @@ class Grounds:
     ) -> None:
         """A window: pixels as stored, in the card's bands, what the model says, and (pixel value of 1.0, metres)."""
         card, (scale, gsd_m) = self._card, scale_and_gsd
-        served = Served(
-            sealed=card.legend.sealed_ids, threshold=card.threshold, temperature=card.temperature, gsd_m=gsd_m
-        )  # fmt: skip
+        served = Served.by(card, gsd_m)
         valid = np.ones(pixels_CHW.shape[1:], np.bool_)
         ground = self._at(place)
         ground.pixels.add(pixel_facts(pixels_CHW, valid, scale))

@@ -188,8 +188,10 @@ def _compare(
     found.differ += int((both & ((prob >= threshold) != edge.sealed[:deep, :wide])).sum())
     if deep:
         near = both[0] & edge.valid[0, :wide]
-        found.across += float(np.abs(edge.last[:wide] - prob[0])[near].sum(dtype=np.float64))
-        found.inside += float(np.abs(edge.last - edge.before)[:wide][near].sum(dtype=np.float64))
+        across, inside = np.abs(edge.last[:wide] - prob[0]), np.abs(edge.last - edge.before)[:wide]
+        near = near & np.isfinite(across) & np.isfinite(inside)
+        found.across += float(across[near].sum(dtype=np.float64))
+        found.inside += float(inside[near].sum(dtype=np.float64))
         found.seams += int(near.sum())
 
 

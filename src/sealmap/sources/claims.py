@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
@@ -10,6 +13,9 @@ from sealmap.core.grid import Grid
 from sealmap.sources.dop import DopSheet, sheet_from_name
 
 _KM = 1000.0
+_OFFSET = re.compile(r"_x\d{3}_y\d{3}$")
+"""The invented town's sheets below 1 km say where in the kilometre they begin, and may reach over its edge."""
+
 _MARGIN_DEG = 1.0
 """Areas of use are drawn generously; a flight may reach a little beyond."""
 
@@ -23,7 +29,7 @@ def georeference(name: str, grid: Grid) -> Finding:
         "south": round(grid.bounds[1]),
     }
     said = sheet_from_name(name)
-    for cause, grave in _contradictions(said, grid) if said else ():
+    for cause, grave in _contradictions(said, grid, whole=not _OFFSET.search(name)) if said else ():
         return Finding(
             check="georeference", verdict="refusal" if grave else "warning", where=name, figures=figures, cause=cause,
             remedy="check CRS and pixel size with gdalinfo; set the right ones with gdal_edit.py -a_srs and -tr",
@@ -38,8 +44,8 @@ def georeference(name: str, grid: Grid) -> Finding:
     return Finding(check="georeference", figures=figures)
 
 
-def _contradictions(said: DopSheet, grid: Grid) -> list[tuple[str, bool]]:
-    """(what contradicts, whether it must be wrong), the gravest first."""
+def _contradictions(said: DopSheet, grid: Grid, *, whole: bool) -> list[tuple[str, bool]]:
+    """(what contradicts, whether it must be wrong), the gravest first. whole: it fills the named square."""
     west, south, east, north = grid.bounds
     found = []
     zone = _utm_zone(grid.crs)
@@ -48,10 +54,9 @@ def _contradictions(said: DopSheet, grid: Grid) -> list[tuple[str, bool]]:
     size = said.size_km * _KM
     corner = said.east_km * _KM, said.north_km * _KM
     slack = 2 * grid.gsd_m
-    inside = (
-        west >= corner[0] - slack and south >= corner[1] - slack
-        and east <= corner[0] + size + slack and north <= corner[1] + size + slack
-    )  # fmt: skip
+    inside = all(c - slack <= at < c + size for c, at in zip(corner, (west, south), strict=True))
+    if whole:
+        inside = inside and east <= corner[0] + size + slack and north <= corner[1] + size + slack
     wrong_size = said.gsd_m is not None and abs(grid.gsd_m / said.gsd_m - 1) > 0.02
     if zone == said.zone and not inside:
         named = f"{corner[0]:.0f}, {corner[1]:.0f} and {said.size_km} km"
@@ -71,6 +76,11 @@ def _utm_zone(crs: CRS) -> int | None:
     return int(told[:-1]) if told else None
 
 
+@lru_cache(maxsize=8)
+def _to_degrees(crs: CRS) -> Transformer:
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+
+
 def _in_area_of_use(grid: Grid) -> bool:
     """Also True where the CRS does not say where it is used."""
     area = grid.crs.area_of_use
@@ -78,8 +88,7 @@ def _in_area_of_use(grid: Grid) -> bool:
         return True
     west, south, east, north = grid.bounds
     try:
-        to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_degrees.transform((west + east) / 2, (south + north) / 2)
+        lon, lat = _to_degrees(grid.crs).transform((west + east) / 2, (south + north) / 2)
     except ProjError:
         return False
     return bool(

@@ -59,7 +59,7 @@ def sheet_name(spec: TownSpec, bounds: Bounds) -> str:
     """
     bands = "rgbi" if spec.rgbi else "rgb"
     east, north = (int(v // 1000) for v in bounds[:2])
-    side = max(1, round(spec.sheet_m / 1000))
+    side = max(1, math.ceil(spec.sheet_m / 1000 - 1e-9))
     stem = f"dop{round(spec.gsd_m * 100):02d}{bands}_32_{east}_{north}_{side}_nw_{spec.year}"
     if spec.sheet_m < 1000:
         stem += f"_x{round(bounds[0] - east * 1000):03d}_y{round(bounds[1] - north * 1000):03d}"
