@@ -64,7 +64,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         x, y = (torch.stack([t[:, r : r + 64, c : c + 64] for r, c in places]) for t in (pixels, label))
         loss = nn.functional.binary_cross_entropy(network(x), y)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return Story(
         network=network.eval(), sheet=town.sheets[1], truth_HW=read(town.truths[1], 1)[0] > 0, folder=folder

@@ -145,7 +145,8 @@ def moved(tally: ReliabilityTally, knots: Knots) -> ReliabilityTally:
     """Counts after the pixels' probabilities are mapped by straight lines between knots; as they are without knots."""
     if not knots:
         return tally
-    values_B = np.interp((np.arange(FINE) + 0.5) / FINE, *zip(*knots, strict=True))
+    stated, served = np.array(knots).T
+    values_B = np.interp((np.arange(FINE) + 0.5) / FINE, stated, served)
     home = np.clip(np.floor(values_B * FINE), 0, FINE - 1).astype(np.int64)
     counts = np.zeros((2, FINE), np.int64)
     for truth in (0, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sealmap.core.finding import Finding, Verdict
 from sealmap.model.card import ModelCard
@@ -178,8 +179,9 @@ def distances_of(facts: PixelFacts, card: ModelCard) -> dict[str, float]:
     return found
 
 
-def _bins(facts: PixelFacts) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return facts.levels_CL.reshape(len(facts.levels_CL), BINS, LEVELS // BINS).sum(axis=2)
+def _bins(facts: PixelFacts) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = facts.levels_CL.reshape(len(facts.levels_CL), BINS, LEVELS // BINS).sum(axis=2)
+    return found
 
 
 def _quantile(facts: PixelFacts, share: float) -> float:

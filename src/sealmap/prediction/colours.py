@@ -88,7 +88,8 @@ def _mean_logs(facts: PixelFacts) -> NDArray[np.float64]:
 def _stretched(facts: PixelFacts) -> NDArray[np.float64]:
     """Correlations of the first and second, second and third, first and third band, as Fisher's z."""
     matrix = np.clip(facts.correlation_CC, -_MOST, _MOST)
-    return np.arctanh(np.array([matrix[0, 1], matrix[1, 2], matrix[0, 2]]))
+    found: NDArray[np.float64] = np.arctanh(np.array([matrix[0, 1], matrix[1, 2], matrix[0, 2]]))
+    return found
 
 
 def _moments(axis: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float, float]:

@@ -22,10 +22,13 @@ from sealmap.model.card import ModelCard
 from sealmap.prediction.checks_output import ENOUGH as ENOUGH_OUTPUT
 from sealmap.prediction.checks_output import OUTPUT_CHECKS, activation, constant, values
 from sealmap.prediction.checks_pixels import ENOUGH as ENOUGH_PIXELS
-from sealmap.prediction.checks_pixels import PIXEL_CHECKS, brightness, missing
+from sealmap.prediction.checks_pixels import PIXEL_CHECKS, brightness, missing, scale
 from sealmap.prediction.facts import STEP, OutputFacts, PixelFacts, Served
 from sealmap.prediction.mosaic import MapWriter
 from sealmap.prediction.watch import Facts, Placed, Watch
+
+_FEW_PIXELS = 500
+"""Taken pixels, from which on their scale can be told."""
 
 _FEW_SHEETS = 0.02
 """Where no larger share of the sheets is refused, the flight is warned of them, not refused: one bad sheet of a
@@ -52,8 +55,9 @@ _DEADLY = (values, activation, constant)
 
 
 def judge_pixels(facts: PixelFacts, card: ModelCard) -> list[Finding]:
-    """All checks of pixels; none where there are too few."""
-    return [check(facts, card) for check in PIXEL_CHECKS] if facts.counted >= ENOUGH_PIXELS else [missing(facts, card)]
+    """All checks of pixels; of few, only of their scale and of how much is missing."""
+    few = (scale, missing) if facts.counted >= _FEW_PIXELS else (missing,)
+    return [check(facts, card) for check in (PIXEL_CHECKS if facts.counted >= ENOUGH_PIXELS else few)]
 
 
 def judge_output(facts: OutputFacts, card: ModelCard) -> list[Finding]:

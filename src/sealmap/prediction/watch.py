@@ -98,10 +98,9 @@ class Watch:
         number = self._sheet_of(tile.keep)
         if number is None:
             return
-        facts, left = self._open.pop(number, None) or (
-            Facts.zero(self._sheets[number].name, self._bands),
-            self._windows_of(number),
-        )
+        if number not in self._open:
+            self._open[number] = Facts.zero(self._sheets[number].name, self._bands), self._windows_of(number)
+        facts, left = self._open.pop(number)
         facts.pixels.add(pixels)
         facts.output.add(output)
         if left > 1:
@@ -198,4 +197,5 @@ def _compare(
 def _centres(length: int, step: int) -> NDArray[np.int64]:
     """Middle of each kept window along an axis."""
     starts = np.arange(0, length, step)
-    return starts + np.minimum(step, length - starts) // 2
+    found: NDArray[np.int64] = starts + np.minimum(step, length - starts) // 2
+    return found

@@ -165,7 +165,8 @@ def test_any_counts_give_knots_that_a_card_takes(counted: list[tuple[int, int, i
         counts[:, place] += zeros, ones + 1
     tally = ReliabilityTally(counts_2B=counts)
     assert replace(CARD, isotonic=isotonic(tally)).isotonic
-    share = float(np.interp((np.arange(FINE) + 0.5) / FINE, *zip(*isotonic(tally), strict=True)) @ counts.sum(axis=0))
+    stated, values = np.array(isotonic(tally)).T
+    share = float(np.interp((np.arange(FINE) + 0.5) / FINE, stated, values) @ counts.sum(axis=0))
     assert 0 <= share <= tally.pixels
 
 

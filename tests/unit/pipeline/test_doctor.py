@@ -21,8 +21,9 @@ from sealmap.core.grid import Window
 from sealmap.core.legend import ROOF_PAVED
 from sealmap.model.bundle import probabilities
 from sealmap.model.engines import TorchEngine
-from sealmap.pipeline.doctor import Diagnosis, doctor, sample_facts, served_by
+from sealmap.pipeline.doctor import Diagnosis, doctor, sample_facts
 from sealmap.pipeline.guarding import pixels_of
+from sealmap.prediction.facts import Served
 from sealmap.prediction.sample import FlightSample
 
 RGB = CARD.bands[:3]
@@ -159,7 +160,7 @@ def test_facts_of_a_sample_are_of_all_its_windows() -> None:
 
 def test_facts_are_taken_as_the_card_says() -> None:
     card = replace(CARD, legend=ROOF_PAVED, gsd_m=0.1, threshold=0.3, temperature=2.0)
-    served = served_by(card)
+    served = Served.by(card, card.gsd_m)
     assert (served.sealed, served.threshold, served.temperature, served.gsd_m) == ((1, 2), 0.3, 2.0, 0.1)
 
 

@@ -104,7 +104,8 @@ def test_of_few_pixels_little_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     facts, few = seen(ground(1)), seen(ground(1, 480))
     assert facts.counted >= ENOUGH_PIXELS > few.counted
     assert len(judge_pixels(facts, CARD)) == len(PIXEL_CHECKS)
-    assert [f.check for f in judge_pixels(few, CARD)] == ["no data"]
+    assert [f.check for f in judge_pixels(few, CARD)] == ["pixel scale", "no data"]
+    assert [f.check for f in judge_pixels(seen(ground(1, 64)), CARD)] == ["no data"]
     assert len(judge_output(OutputFacts(pixels=ENOUGH_OUTPUT), CARD)) == len(OUTPUT_CHECKS)
     assert [f.check for f in judge_output(OutputFacts(pixels=ENOUGH_OUTPUT - 1, broken=1), CARD)] == ["values"]
 
