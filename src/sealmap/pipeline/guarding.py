@@ -19,8 +19,8 @@ from sealmap.sources.orthophoto import Mosaic
 
 _NAMED = 5
 
-_CHEAP_PX = 2e7
-"""A map of so many pixels takes fifty times as long as asking for every order of bands on one piece of it."""
+_CHEAP_PX = 2.5e7
+"""A map of so many pixels takes a hundred times as long as asking for every order of bands on one piece of it."""
 
 _ONE = 0.5
 """Streets and the yards along them may well be one polygon; half of the map is none."""

@@ -39,7 +39,7 @@ _NAMED = 5
 CROPS = 4
 """Pieces of windows that are kept to ask the network about the order of bands."""
 
-_CROP_PX, _STRIDE = 256, 32
+_CROP_PX, _STRIDE = 192, 32
 """Their side at the model's ground sampling distance, and the least side."""
 
 _EARLY = 16

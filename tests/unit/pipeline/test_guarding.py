@@ -117,7 +117,7 @@ def test_after_a_refusal_the_network_is_not_asked() -> None:
 
 @pytest.mark.parametrize(
     ("width", "gsd", "pieces"),
-    [(10_000, 0.2, 1), (39_999, 0.2, 1), (40_000, 0.2, 2), (20_000, 0.4, 2), (79_999, 0.1, 1), (900_000, 0.2, 4)],
+    [(10_000, 0.2, 1), (49_999, 0.2, 1), (50_000, 0.2, 2), (25_000, 0.4, 2), (99_999, 0.1, 1), (900_000, 0.2, 4)],
 )
 def test_on_a_larger_map_it_is_asked_about_more(width: int, gsd: float, pieces: int) -> None:
     engine = Engine()

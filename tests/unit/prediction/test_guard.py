@@ -366,15 +366,15 @@ def test_pieces_of_the_most_mixed_windows_are_kept_the_best_first() -> None:
     found, guard = kept(0.1, 0.99, 0.4, 0.0, 0.7, 0.5, 1.0, 0.05, 0.8, 0.02)
     assert len(found) == CROPS
     assert found == [5, 2, 4, 8]
-    assert [c.shape for c in guard.crops] == [(3, 256, 256)] * CROPS
+    assert [c.shape for c in guard.crops] == [(3, 192, 192)] * CROPS
     assert all((c == c.flat[0]).all() for c in guard.crops)
     assert all(c.base is None for c in guard.crops)  # no window is held in memory for them
     assert kept(0.0, 1.0, 0.3)[0] == [2, 0, 1]
 
 
 def test_pieces_are_of_the_side_that_the_network_sees() -> None:
-    assert kept(0.3, 0.3, gsd_m=0.4)[1].crops[0].shape == (3, 128, 128)
-    assert kept(0.3, 0.3, gsd_m=0.1)[1].crops == []  # 512 pixels, more than a window keeps
+    assert kept(0.3, 0.3, gsd_m=0.4)[1].crops[0].shape == (3, 96, 96)
+    assert kept(0.3, 0.3, gsd_m=0.1)[1].crops == []  # 384 pixels, more than a window keeps
 
 
 def test_no_piece_is_kept_of_ground_without_data() -> None:
