@@ -14,7 +14,7 @@ import pyogrio
 import pytest
 import rasterio
 
-VERBS = ("prepare", "train", "import", "calibrate", "adapt", "evaluate", "predict", "vectorize", "parcels", "run",
+VERBS = ("prepare", "train", "import", "calibrate", "adapt", "doctor", "evaluate", "predict", "vectorize", "parcels", "run",
          "demo", "info")  # fmt: skip
 
 

@@ -16,9 +16,12 @@ The CLI prints any of them as one line and exits 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sealmap.core.finding import Finding
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sealmap.core.finding import Finding
 
 
 class SealmapError(Exception):

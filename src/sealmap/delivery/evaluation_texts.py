@@ -285,6 +285,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "fact.flight": ("Bildflug", "Flight"),
     "fact.labels": ("Labels", "Labels"),
     "fact.windows": ("Fenster (Schritt + Rand)", "Windows (step + border)"),
+    "fact.guard": ("Prüfung", "Guard"),
     "fact.date": ("Datum", "Date"),
     "fact.version": ("sealmap", "sealmap"),
     "adapted": (

@@ -140,7 +140,9 @@ def evaluate_sheets(model: Path | None, job: SheetJob, output: Output, *, progre
             labels = RasterLabeller.open(job.truths, grid, legend)
             given = _parcels(job, grid)
             _write_truth(labels, grid, scratch / _TRUTH)
-        mapped = predict(job.orthos, scratch, model=path, serving=job.serving, progress=progress)
+        # What the guard would refuse is to be measured all the same, and told.
+        serving = replace(job.serving, force=True)
+        mapped = predict(job.orthos, scratch, model=path, serving=serving, progress=progress)
         findings = _score(job, mapped, scratch / _TRUTH, legend, output)
         if given is not None:
             areas, table = _parcel_areas(scratch, mapped, legend, given, sheet_blocks(sheets, grid.gsd_m))
@@ -175,10 +177,17 @@ def _score(job: SheetJob, mapped: Mapped, truth: Path, legend: Legend, output: O
             **sheet_facts(sheets),
             "labels": f"{some([p.name for p in job.truths])} ({legend.name})",
             "windows": f"{settings['step_px']} px + {settings['halo_px']} px",
+            "guard": _guard_told(mapped),
         },
         training=seen_in_training(card, sheets),
         inputs=[*mapped.record.inputs, *(input_file(p) for p in job.truths)],
     )
+
+
+def _guard_told(mapped: Mapped) -> str:
+    """What the guard has against the map; empty where it has nothing."""
+    bad = [f"{f.verdict}: {f.check}" for f in mapped.findings if f.verdict != "ok"]
+    return ", ".join(bad)
 
 
 def _match_facts(settings: Mapping[str, Any], card: ModelCard) -> dict[str, str]:

@@ -28,7 +28,7 @@ from sealmap.pipeline.maps import Serving, predict
 from sealmap.pipeline.prepare import Labels, PrepareJob, prepare
 
 HEIGHT, WIDTH = 160, 200
-NAMES = ("dop20rgbi_32_364_5620_1_nw_2024", "dop20rgbi_32_365_5620_1_nw_2025")
+NAMES = ("dop20rgbi_32_364_5619_1_nw_2024", "dop20rgbi_32_364_5619_1_nw_2025")
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         part = replace(grid_of_size(HEIGHT, WIDTH), transform=grid.transform @ Affine.translation(i * WIDTH, 0))
         sheets.append(write_sheet(root / f"{name}.tif", pixels[:, :, i * WIDTH : (i + 1) * WIDTH], part))
     bundle(root / "first.sealmap", temperature=30.0)
-    first = predict(sheets, root / "first", model=root / "first.sealmap", serving=Serving(device="cpu"))
+    first = predict(sheets, root / "first", model=root / "first.sealmap", serving=Serving(device="cpu", force=True))
     half = float(np.median(read_raster(first.probability)[0])) / 254
     bundle(root / "m.sealmap", temperature=30.0, threshold=half)  # about one half of the map is sealed
-    predict(sheets, root / "map", model=root / "m.sealmap", serving=Serving(device="cpu"))
+    predict(sheets, root / "map", model=root / "m.sealmap", serving=Serving(device="cpu", force=True))
     x0, y1 = grid.bounds[0], grid.bounds[3]
     plots = [box(x0 + 8 * c, y1 - 8 * r - 8, x0 + 8 * c + 8, y1 - 8 * r) for r in range(4) for c in range(10)]
     frame = gpd.GeoDataFrame({"flstkennz": [f"p{i:02d}" for i in range(40)]}, geometry=plots, crs="EPSG:25832")
@@ -156,7 +156,7 @@ def test_matching_and_adaptation_are_told(world: World, tmp_path: Path, language
     with pytest.raises(BundleError, match=r"correct the light twice → leave matching out, or use m\.sealmap"):
         evaluate_sheets(tmp_path / "a.sealmap", job, replace(output, folder=tmp_path / "twice"))
     assert not (tmp_path / "twice").exists()
-    plain = replace(job, serving=Serving(device="cpu"))
+    plain = replace(job, serving=Serving(device="cpu", force=True))
     facts = evaluate_sheets(tmp_path / "a.sealmap", plain, replace(output, folder=tmp_path / "out")).scores["facts"]
     assert "match" not in facts
     assert facts["adapted"] == told(read_card(tmp_path / "a.sealmap"), language) != ""
