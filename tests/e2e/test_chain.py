@@ -14,8 +14,8 @@ import pyogrio
 import pytest
 import rasterio
 
-VERBS = ("prepare", "train", "import", "calibrate", "adapt", "doctor", "evaluate", "predict", "vectorize", "parcels", "run",
-         "demo", "info")  # fmt: skip
+VERBS = ("prepare", "train", "import", "calibrate", "adapt", "doctor", "evaluate", "predict", "vectorize", "parcels",
+         "run", "demo", "info")  # fmt: skip
 
 
 def sealmap(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
