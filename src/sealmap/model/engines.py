@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sealmap.core.errors import BundleError, SettingsError
 from sealmap.model.bundle import ModelBundle, probabilities
@@ -36,6 +37,11 @@ class TorchEngine:
     def card(self) -> ModelCard:
         """The card of the model that runs."""
         return self._card
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that runs."""
+        return self._net
 
     @torch.inference_mode()
     def probs(self, pixels_NCHW: NDArray[Any], pixel_scale: float) -> NDArray[np.float32]:

@@ -39,18 +39,24 @@ def first_layer_shift(network: nn.Module, means_C: Sequence[float]) -> float | N
     ):
         return None
     with torch.no_grad():
-        answer = conv.weight.double().sum(dim=(2, 3)) @ torch.tensor(list(means_C), dtype=torch.float64)
+        answer = conv.weight.cpu().double().sum(dim=(2, 3)) @ torch.tensor(list(means_C), dtype=torch.float64)
         if conv.bias is not None:
-            answer = answer + conv.bias.double()
-        apart = (answer - memory.running_mean.double()).abs().mean()
-        return float(apart / memory.running_var.double().sqrt().mean().clamp_min(1e-12))
+            answer = answer + conv.bias.cpu().double()
+        apart = (answer - memory.running_mean.cpu().double()).abs().mean()
+        return float(apart / memory.running_var.cpu().double().sqrt().mean().clamp_min(1e-12))
 
 
-def normalisation(bundle: ModelBundle, flown: Sequence[float] | None = None, *, adapted: bool = False) -> Finding:
+def normalisation(
+    bundle: ModelBundle,
+    flown: Sequence[float] | None = None,
+    *,
+    adapted: bool = False,
+    network: nn.Module | None = None,
+) -> Finding:
     """Whether the card's mean and deviation are those that the network was trained with.
 
     flown: mean brightness of a flight's bands, 0..1, to go by where the card has no statistics of its training data.
-    adapted: whether the batch norm is that of another flight by now.
+    adapted: whether the batch norm is that of another flight by now. network: the bundle's, where one is built already.
     """
     card = bundle.card
     known = [card.statistics[b].mean for b in card.bands if b in card.statistics]
@@ -59,7 +65,7 @@ def normalisation(bundle: ModelBundle, flown: Sequence[float] | None = None, *, 
     shift = None
     if means is not None and card.architecture != ONNX:
         shift = first_layer_shift(
-            bundle.network(), [(v - m) / s for v, m, s in zip(means, card.mean, card.std, strict=True)]
+            network or bundle.network(), [(v - m) / s for v, m, s in zip(means, card.mean, card.std, strict=True)]
         )
     if shift is None:
         return Finding(

@@ -112,7 +112,8 @@ def predict(
     engine, card = engine_for(bundle, serving.device), bundle.card
     with open_mosaic(orthos) as mosaic:
         clock = time.perf_counter()
-        known = [*names_of(mosaic), normalisation(bundle, adapted=adaptation_of(card) is not None)]
+        network, adapted = getattr(engine, "network", None), adaptation_of(card) is not None
+        known = [*names_of(mosaic), normalisation(bundle, adapted=adapted, network=network)]
         refuse(known, force=serving.force)  # before any work is spent
         guarded_s = time.perf_counter() - clock
         seen, matching, before = _matched(mosaic, card) if serving.match else (mosaic, {}, None)
