@@ -29,7 +29,8 @@ class TorchEngine:
         self._card = bundle.card
         self.device = _device(device)
         # mypy: Module.to has overloads that forget memory_format
-        self._net = bundle.network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net: nn.Module = bundle.network().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net = net
         self._mean = torch.tensor(bundle.card.mean).view(1, -1, 1, 1).to(self.device)
         self._std = torch.tensor(bundle.card.std).view(1, -1, 1, 1).to(self.device)
 

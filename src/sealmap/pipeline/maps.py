@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 from shapely.geometry import box
@@ -43,6 +43,10 @@ from sealmap.sources.cadastre import read_parcels
 from sealmap.sources.orthophoto import Mosaic, expand, open_mosaic
 from sealmap.vectorization.clean import CleanSpec
 from sealmap.vectorization.vectorize import Vectorized, VectorizeSpec, vectorize_raster
+
+if TYPE_CHECKING:
+    from sealmap.model.bundle import ModelBundle
+    from sealmap.model.engine import Engine
 
 _MATCH_WINDOWS = 64
 """Windows of a flight that its histogram is taken from."""
@@ -102,7 +106,6 @@ def predict(
     # torch takes seconds to import; polygons and parcels do without it
     from sealmap.model.bundle import load_bundle
     from sealmap.model.engines import engine_for
-    from sealmap.model.memory import normalisation
 
     started = now()
     finals = out / PROBABILITY, out / CLASSES
@@ -112,8 +115,7 @@ def predict(
     engine, card = engine_for(bundle, serving.device), bundle.card
     with open_mosaic(orthos) as mosaic:
         clock = time.perf_counter()
-        network, adapted = getattr(engine, "network", None), adaptation_of(card) is not None
-        known = [*names_of(mosaic), normalisation(bundle, adapted=adapted, network=network)]
+        known = [*names_of(mosaic), _normalisation(bundle, engine)]
         refuse(known, force=serving.force)  # before any work is spent
         guarded_s = time.perf_counter() - clock
         seen, matching, before = _matched(mosaic, card) if serving.match else (mosaic, {}, None)
@@ -147,6 +149,14 @@ def predict(
         probability=finals[0], classes=finals[1], card=card, model_name=path.name, done=done,
         areas=account_map(finals[1]), sheets=sheets, record=record, findings=tuple(findings),
     )  # fmt: skip
+
+
+def _normalisation(bundle: ModelBundle, engine: Engine) -> Finding:
+    """Whether the network is fed as it was trained; asked of the network that runs, where there is one."""
+    from sealmap.model.memory import normalisation
+
+    network, adapted = getattr(engine, "network", None), adaptation_of(bundle.card) is not None
+    return normalisation(bundle, adapted=adapted, network=network)
 
 
 def refuse_matching_adapted(card: ModelCard) -> None:
