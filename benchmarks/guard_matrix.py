@@ -191,15 +191,20 @@ def network_with(change: Callable[[Tensor], Tensor]) -> Iterator[None]:
 
 
 def town_spec(number: int) -> TownSpec:
-    """A town of its own season, sun, camera and ground sampling distance."""
+    """A town of its own season, sun, camera and ground sampling distance; others than ``learn_guard`` fits on."""
     rng = np.random.default_rng(5000 + number)
+    return varied(rng, number, seed=900 + number, side_m=SIDE_M, gsd_m=(0.2, 0.2, 0.2, 0.1)[number // 4 % 4])
+
+
+def varied(rng: np.random.Generator, number: int, *, seed: int, side_m: float, gsd_m: float) -> TownSpec:
+    """A town with a season by its number, and a sun and (from the ninth town on) a camera drawn from ``rng``."""
     camera = Camera(
         gains=tuple(rng.uniform(0.85, 1.18, 4)), gamma=float(rng.uniform(0.75, 1.3)),
         saturation=float(rng.uniform(0.6, 1.3)), haze=float(rng.choice([0.0, 0.0, 0.1, 0.25])),
         blur_px=float(rng.uniform(0.4, 1.2)), sharpen=float(rng.uniform(0, 0.6)), noise=float(rng.uniform(0.5, 4)),
     )  # fmt: skip
     return TownSpec(
-        seed=900 + number, width_m=SIDE_M, height_m=SIDE_M, sheet_m=SIDE_M, gsd_m=(0.2, 0.2, 0.2, 0.1)[number // 4 % 4],
+        seed=seed, width_m=side_m, height_m=side_m, sheet_m=side_m, gsd_m=gsd_m,
         season=SEASONS[number % 4], sun_azimuth_deg=float(rng.uniform(100, 250)),
         sun_elevation_deg=float(rng.uniform(20, 60)), camera=Camera() if number < 8 else camera,
     )  # fmt: skip

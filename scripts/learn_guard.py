@@ -9,6 +9,7 @@ Towns of all seasons, suns and cameras are made by code; real pictures are read 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,26 +21,20 @@ from scipy.optimize import minimize
 
 from sealmap.prediction.colours import INFRARED, REVERSED, infrared_figures, reversed_figures
 from sealmap.prediction.facts import pixel_facts
-from sealmap.testing.model import SEASONS, Camera, TownSpec
+from sealmap.testing.model import TownSpec
 from sealmap.testing.town import write_town
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+from guard_matrix import varied
 
 SIDE = 576
 """Large pictures are cut into squares of this side, for more samples of few flights."""
 
 
-def town_spec(number: int, side_m: float = 240.0) -> TownSpec:
+def town_spec(number: int) -> TownSpec:
     """A town of its own season, sun, camera and ground sampling distance."""
     rng = np.random.default_rng(1000 + number)
-    camera = Camera(
-        gains=tuple(rng.uniform(0.85, 1.18, 4)), gamma=float(rng.uniform(0.75, 1.3)),
-        saturation=float(rng.uniform(0.6, 1.3)), haze=float(rng.choice([0.0, 0.0, 0.1, 0.25])),
-        blur_px=float(rng.uniform(0.4, 1.2)), sharpen=float(rng.uniform(0, 0.6)), noise=float(rng.uniform(0.5, 4)),
-    )  # fmt: skip
-    return TownSpec(
-        seed=300 + number, width_m=side_m, height_m=side_m, sheet_m=side_m, gsd_m=(0.2, 0.2, 0.2, 0.1, 0.3)[number % 5],
-        season=SEASONS[number % 4], sun_azimuth_deg=float(rng.uniform(100, 250)),
-        sun_elevation_deg=float(rng.uniform(20, 60)), camera=Camera() if number < 8 else camera,
-    )  # fmt: skip
+    return varied(rng, number, seed=300 + number, side_m=240.0, gsd_m=(0.2, 0.2, 0.2, 0.1, 0.3)[number % 5])
 
 
 def pictures(out: Path, towns: int, real: Path) -> Iterator[tuple[str, NDArray[Any], NDArray[np.bool_]]]:

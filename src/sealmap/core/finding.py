@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,6 +36,16 @@ class Finding:
             "cause": self.cause, "remedy": self.remedy,
         }  # fmt: skip
         return {key: value for key, value in plain.items() if value not in ("", {})}
+
+
+_NAMED = 5
+"""Sheets named in one line."""
+
+
+def named(findings: Sequence[Finding]) -> str:
+    """Where findings are: the first ones by name, and how many more there are."""
+    more = f" and {len(findings) - _NAMED} more" if len(findings) > _NAMED else ""
+    return ", ".join(f.where for f in findings[:_NAMED]) + more
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from sealmap.core.errors import BundleError, SettingsError
 from sealmap.model.card import KEY
+from sealmap.model.graph import EXPORT
 from sealmap.model.network import ARCHITECTURES, build_network
 
 ENCODERS = (
@@ -58,10 +59,7 @@ _CONVERT = (
     " safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 )
 
-TO_ONNX = (
-    "export it to ONNX and import that: torch.onnx.export(model.eval(), x, 'model.onnx', input_names=['x'],"
-    " output_names=['y'], dynamic_axes={n: {0: 'n', 2: 'h', 3: 'w'} for n in 'xy'}, dynamo=False)"
-)
+TO_ONNX = f"export it to ONNX and import that: {EXPORT}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,7 @@ GRAPH, CHANNELS = "graph", "channels"
 _KEEP_SHAPE = frozenset({"Identity", "Cast", "Resize", "Upsample", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Pad"})
 _LINEAR = frozenset({"Conv", "ConvTranspose", "BatchNormalization", "Gemm", "MatMul", "LogSoftmax"})
 _FLOATS = {1: np.float32, 10: np.float16}
-_DYNAMIC = (
+EXPORT = (
     "torch.onnx.export(model.eval(), x, 'model.onnx', input_names=['x'], output_names=['y'], dynamic_axes="
     "{n: {0: 'n', 2: 'h', 3: 'w'} for n in 'xy'}, dynamo=False)"
 )
@@ -47,7 +47,7 @@ class OnnxGraph:
         if self.side and self.side - 2 * halo < 16:
             raise BundleError(
                 f"the graph takes windows of {self.side} px, of which a halo of {halo} px leaves nothing",
-                remedy=f"use --halo {self.side // 8}, or export it for any size: {_DYNAMIC}",
+                remedy=f"use --halo {self.side // 8}, or export it for any size: {EXPORT}",
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -87,14 +87,14 @@ class OnnxGraph:
         except Exception as error:
             raise BundleError(
                 f"the graph does not run on windows of {x_NCHW.shape[2]} x {x_NCHW.shape[3]} px ({_line(error)})",
-                remedy=f"export it for any size: {_DYNAMIC}",
+                remedy=f"export it for any size: {EXPORT}",
             ) from error
         out: NDArray[np.float32] = np.concatenate(found).astype(np.float32)
         if out.ndim != 4 or (len(out), *out.shape[2:]) != (len(x_NCHW), *x_NCHW.shape[2:]):
             n, _, h, w = x_NCHW.shape
             raise BundleError(
                 f"the graph makes {out.shape} of {x_NCHW.shape}; a map needs ({n}, classes, {h}, {w})",
-                remedy=f"export the whole network, with its last upsampling and without argmax: {_DYNAMIC}",
+                remedy=f"export the whole network, with its last upsampling and without argmax: {EXPORT}",
             )
         return out
 
@@ -204,7 +204,7 @@ def _side(shape: list[int | None]) -> int | None:
     if height != width or batch not in (None, 1):
         raise BundleError(
             f"the graph takes {batch or 'any'} windows of {height or 'any'} x {width or 'any'} px",
-            remedy=f"export it for any size: {_DYNAMIC}",
+            remedy=f"export it for any size: {EXPORT}",
         )
     return height
 

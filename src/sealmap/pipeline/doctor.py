@@ -12,8 +12,7 @@ from sealmap.core.errors import InputError
 from sealmap.core.finding import Finding, Verdict, gravest_first, worst
 from sealmap.model.engine import Engine
 from sealmap.pipeline import Progress, shipped_bundle, silent
-from sealmap.pipeline.adapt import adaptation_of
-from sealmap.pipeline.guarding import names_of
+from sealmap.pipeline.guarding import fed_as_trained, names_of
 from sealmap.prediction.facts import OutputFacts, PixelFacts, Served, output_facts, pixel_facts
 from sealmap.prediction.guard import CROPS, judge_output, judge_pixels
 from sealmap.prediction.orders import other_order
@@ -48,7 +47,6 @@ def doctor(
     # torch takes seconds to import
     from sealmap.model.bundle import load_bundle
     from sealmap.model.engines import engine_for
-    from sealmap.model.memory import normalisation
 
     if windows < 2:
         raise InputError(f"{windows} windows say nothing of a flight", remedy="use 2 or more, such as --windows 12")
@@ -58,11 +56,10 @@ def doctor(
         sample = sample_flight(mosaic, engine.card, count=windows, seed=1)
         pixels, output = sample_facts(engine, sample, progress)
         crops = [window[:, :_CROP_PX, :_CROP_PX] for window in sample.pixels_NCHW[:CROPS]]
-        adapted = adaptation_of(bundle.card) is not None
         seen = judge_pixels(pixels, engine.card)
         suspected = any(f.check == "band order" and f.verdict != "ok" for f in seen)
         found = [
-            *names_of(mosaic), normalisation(bundle, pixels.mean_C.tolist(), adapted=adapted), *seen,
+            *names_of(mosaic), fed_as_trained(bundle, engine, pixels.mean_C.tolist()), *seen,
             *judge_output(output, engine.card),
             other_order(engine, crops, engine.card.gsd_m, sample.pixel_scale, suspected=suspected),
         ]  # fmt: skip

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sealmap.core.finding import Finding, gravest_first, worst
+from sealmap.core.finding import Finding, gravest_first, named, worst
 from sealmap.core.grid import Grid
 from sealmap.model.engine import Engine
+from sealmap.pipeline.adapt import adaptation_of
 from sealmap.prediction.facts import PixelFacts, pixel_facts
 from sealmap.prediction.orders import other_order
 from sealmap.prediction.sample import FlightSample
 from sealmap.sources.claims import georeference
 from sealmap.sources.orthophoto import Mosaic
 
-_NAMED = 5
+if TYPE_CHECKING:
+    from sealmap.model.bundle import ModelBundle
 
 _CHEAP_PX = 2.5e7
 """A map of so many pixels takes a hundred times as long as asking for every order of bands on one piece of it."""
@@ -32,15 +34,21 @@ def names_of(mosaic: Mosaic) -> list[Finding]:
     bad = [f for f in found if f.verdict != "ok"]
     if not bad:
         return [Finding(check="georeference", figures=found[0].figures)]
-    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     first = bad[0]
-    where = ", ".join(f.where for f in bad[:_NAMED]) + more
     return [
         Finding(
-            check=first.check, verdict=first.verdict, cause=first.cause, remedy=first.remedy, where=where,
+            check=first.check, verdict=first.verdict, cause=first.cause, remedy=first.remedy, where=named(bad),
             figures={**first.figures, "sheets": f"{len(bad)} of {len(found)}"},
         )
     ]  # fmt: skip
+
+
+def fed_as_trained(bundle: ModelBundle, engine: Engine, flown: Sequence[float] | None = None) -> Finding:
+    """``memory.normalisation``, asked of the network that runs, where there is one. flown: see there."""
+    from sealmap.model.memory import normalisation  # torch takes seconds to import
+
+    network, adapted = getattr(engine, "network", None), adaptation_of(bundle.card) is not None
+    return normalisation(bundle, flown, adapted=adapted, network=network)
 
 
 def pixels_of(sample: FlightSample) -> PixelFacts:

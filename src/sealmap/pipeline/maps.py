@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import geopandas as gpd
 from shapely.geometry import box
@@ -30,7 +30,7 @@ from sealmap.model.card import ModelCard
 from sealmap.parcels.account import MapAreas, ParcelAccount, account_map, account_parcels
 from sealmap.pipeline import Progress, shipped_bundle, silent
 from sealmap.pipeline.adapt import adaptation_of
-from sealmap.pipeline.guarding import asked_again, guard_facts, names_of, one_polygon, pixels_of
+from sealmap.pipeline.guarding import asked_again, fed_as_trained, guard_facts, names_of, one_polygon, pixels_of
 from sealmap.prediction.facts import PixelFacts
 from sealmap.prediction.guard import Ground, Guard, Watched, refuse
 from sealmap.prediction.mosaic import MapFiles, open_maps
@@ -43,10 +43,6 @@ from sealmap.sources.cadastre import read_parcels
 from sealmap.sources.orthophoto import Mosaic, expand, open_mosaic
 from sealmap.vectorization.clean import CleanSpec
 from sealmap.vectorization.vectorize import Vectorized, VectorizeSpec, vectorize_raster
-
-if TYPE_CHECKING:
-    from sealmap.model.bundle import ModelBundle
-    from sealmap.model.engine import Engine
 
 _MATCH_WINDOWS = 64
 """Windows of a flight that its histogram is taken from."""
@@ -115,7 +111,7 @@ def predict(
     engine, card = engine_for(bundle, serving.device), bundle.card
     with open_mosaic(orthos) as mosaic:
         clock = time.perf_counter()
-        known = [*names_of(mosaic), _normalisation(bundle, engine)]
+        known = [*names_of(mosaic), fed_as_trained(bundle, engine)]
         refuse(known, force=serving.force)  # before any work is spent
         guarded_s = time.perf_counter() - clock
         seen, matching, before = _matched(mosaic, card) if serving.match else (mosaic, {}, None)
@@ -149,14 +145,6 @@ def predict(
         probability=finals[0], classes=finals[1], card=card, model_name=path.name, done=done,
         areas=account_map(finals[1]), sheets=sheets, record=record, findings=tuple(findings),
     )  # fmt: skip
-
-
-def _normalisation(bundle: ModelBundle, engine: Engine) -> Finding:
-    """Whether the network is fed as it was trained; asked of the network that runs, where there is one."""
-    from sealmap.model.memory import normalisation
-
-    network, adapted = getattr(engine, "network", None), adaptation_of(bundle.card) is not None
-    return normalisation(bundle, adapted=adapted, network=network)
 
 
 def refuse_matching_adapted(card: ModelCard) -> None:

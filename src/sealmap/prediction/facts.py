@@ -45,7 +45,7 @@ class PixelFacts:
     """Of the pixels as the model's bands, on the 0..1 scale, valid ones only.
 
     levels_CL: counts by level. products_CC, sums_C: of brightness, for correlations. tints: counts by ln brightness,
-    ln(first ÷ second band) and ln(third ÷ second band). steps_C, deviation: mean |difference| of neighbours, summed.
+    ln(first ÷ second band) and ln(third ÷ second band). steps_C, steps_count: |difference| of neighbours, and pairs.
     cells, black, blank: numbers of cells, of black and of blank ones. pixels, valid: of the windows, all and with data.
     """
 
@@ -119,8 +119,9 @@ def pixel_facts(pixels_CHW: NDArray[Any], valid_HW: NDArray[np.bool_], scale: fl
     found.steps_C, found.steps_count = _steps(pixels_CHW, valid_HW, scale)
     if not seen.any():
         return found
-    taken = few[:, seen].astype(np.float32) / np.float32(scale)
-    level = np.minimum((few[:, seen].astype(np.float32) + 0.5) * (LEVELS / (scale + 1)), LEVELS - 1).astype(np.intp)
+    stored = few[:, seen].astype(np.float32)
+    taken = stored / np.float32(scale)
+    level = np.minimum((stored + 0.5) * (LEVELS / (scale + 1)), LEVELS - 1).astype(np.intp)
     found.levels_CL = np.stack([np.bincount(band, minlength=LEVELS) for band in level]).astype(np.int64)
     found.sums_C = taken.sum(axis=1, dtype=np.float64)
     found.products_CC = (taken @ taken.T).astype(np.float64)

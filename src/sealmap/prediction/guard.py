@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealmap.core.errors import GuardError
-from sealmap.core.finding import Finding, gravest_first, worst
+from sealmap.core.finding import Finding, gravest_first, named, worst
 from sealmap.core.patch import Patch
 from sealmap.core.tiling import Tile, Tiling
 from sealmap.model.card import ModelCard
@@ -33,8 +33,6 @@ _FEW_PIXELS = 500
 _FEW_SHEETS = 0.02
 """Where no larger share of the sheets is refused, the flight is warned of them, not refused: one bad sheet of a
 thousand is to be named and left out."""
-
-_NAMED = 5
 
 CROPS = 4
 """Pieces of windows that are kept to ask the network about the order of bands."""
@@ -164,13 +162,10 @@ class Guard:
         for check in dict.fromkeys(f.check for f in self._of_sheets if f.check not in refused_whole):
             mine = gravest_first(f for f in self._of_sheets if f.check == check)
             refused = sum(f.verdict == "refusal" for f in mine)
-            named = ", ".join(f.where for f in mine[:_NAMED]) + (
-                f" and {len(mine) - _NAMED} more" if len(mine) > _NAMED else ""
-            )
             grave = refused > _FEW_SHEETS * self._sheets
             found.append(
                 replace(
-                    mine[0], verdict="refusal" if grave else "warning", where=named,
+                    mine[0], verdict="refusal" if grave else "warning", where=named(mine),
                     figures={**mine[0].figures, "sheets": f"{len(mine)} of {self._sheets}"},
                 )
             )  # fmt: skip
